@@ -1,0 +1,107 @@
+"""Score what pre-training and fine-tuning left: SCCS and NMI of the encoders, F1 and the rest of the classifiers.
+
+    python src/evaluate.py --config configs/demo.yaml
+
+Reads runs/<run>/pretrain and runs/<run>/finetune; writes runs/<run>/evaluation: scores.csv (one row per model,
+fold, site type and metric), and embeddings, clusters and UMAP layouts of the selection part. This is the first
+time that test windows are scored; no choice is made after it.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from simcsp.metrics.classification import scores_by_site
+from simcsp.metrics.nmi import nmi
+from simcsp.metrics.sccs import sccs
+
+from simcsp import runs
+from simcsp.config import RunConfig, as_plain, parse_config
+from simcsp.console import progress, run_script, say
+from simcsp.datasets.splits import selection_rows
+from simcsp.datasets.windows import WindowTable, load_windows
+from simcsp.model.embedding import embed
+from simcsp.model.encoder import load_checkpoint
+from simcsp.report.layout import umap_layout
+from simcsp.training.devices import make_accelerator
+from simcsp.training.finetuning import EMBEDDINGS, PREDICTIONS
+
+SCORES, SELECTION = "scores.csv", "selection"
+PRETRAINED = ("baseline", "best_sccs", "best_nmi")
+_PICTURED = 2000  # windows in the UMAP figure
+
+Row = dict[str, object]
+
+
+def main() -> None:
+    """Score every model of the run."""
+    config = parse_config(__doc__)
+    prepared, run = runs.prepared_folder(config.data.name), runs.run_folder(config.run)
+    folder = run / "evaluation"
+    inputs = runs.stage_inputs(prepared, run / "pretrain", run / "finetune")
+    settings = {"seed": config.seed, "nmi": as_plain(config.nmi)}
+    if runs.open_stage(folder, settings, inputs) is runs.State.FINISHED:
+        say(f"evaluate: {folder.relative_to(runs.ROOT)} is complete")
+        return
+    table = load_windows(prepared / "windows")
+    scores = _selection_scores(config, table.take(selection_rows(table, config.split)), run, folder)
+    folds = sorted((run / "finetune").glob("*/fold-*"))
+    for fold in progress(folds, "evaluate", unit="fold"):
+        scores += _fold_scores(fold, config, table)
+    runs.write_text(folder / SCORES, pd.DataFrame(scores).to_csv(index=False))
+    runs.close_stage(folder, {"rows": len(scores)})
+    say(f"evaluate: {len(folds)} folds scored, written to {(folder / SCORES).relative_to(runs.ROOT)}")
+
+
+def _selection_scores(config: RunConfig, selection: WindowTable, run: Path, folder: Path) -> list[Row]:
+    """SCCS and NMI of the pre-trained encoders, and what the UMAP figure is drawn from."""
+    accelerator = make_accelerator(config.precision)
+    how = config.encoder
+    pictured = np.sort(np.random.default_rng(config.seed).permutation(len(selection.label))[:_PICTURED])
+    scores: list[Row] = []
+    for name in progress(PRETRAINED, "evaluate: encoders", unit="encoder"):
+        encoder = load_checkpoint(run / "pretrain" / name, dropout=how.dropout, tokens=config.data.window + 2)
+        vectors = embed(encoder, selection.tokens, pooling=how.pooling, layer=how.layer, accelerator=accelerator)
+        clusters = nmi(vectors, selection.label, selection.site_type, config.nmi, config.seed)
+        values = {"sccs": sccs(vectors, selection.label, config.seed).value, "nmi": clusters.value}
+        scores += [_row(name, "selection", "all", metric, value) for metric, value in values.items()]
+        with runs.whole_folder(folder / SELECTION / name) as target:
+            np.save(target / "embeddings.npy", vectors)
+            pd.DataFrame(
+                {
+                    "origin": selection.origin[pictured],
+                    "label": selection.label[pictured],
+                    "site_type": selection.site_type[pictured],
+                    "species": selection.species[pictured],
+                    "cluster": clusters.assignment[pictured],
+                    **dict(zip(("umap_1", "umap_2"), umap_layout(vectors[pictured], config.seed).T, strict=True)),
+                }
+            ).to_csv(target / "layout.csv", index=False)
+    return scores
+
+
+def _fold_scores(fold: Path, config: RunConfig, table: WindowTable) -> list[Row]:
+    model, number = fold.parent.name, fold.name.removeprefix("fold-")
+    predictions = pd.read_parquet(fold / PREDICTIONS)
+    test = predictions[predictions.part == "test"]
+    by_site = scores_by_site(test.label.to_numpy(), test.probability.to_numpy(), test.site_type.to_numpy())
+    rows = [
+        _row(model, number, site, metric, value) for site, values in by_site.items() for metric, value in values.items()
+    ]
+    if (fold / EMBEDDINGS).exists():
+        stored = np.load(fold / EMBEDDINGS, allow_pickle=False)
+        windows = table.take(test["row"].to_numpy())
+        for when, suffix in (("before", "_before"), ("after", "")):
+            clusters = nmi(stored[when], windows.label, windows.site_type, config.nmi, config.seed)
+            rows.append(_row(model, number, "all", f"nmi{suffix}", clusters.value))
+            agreement = sccs(stored[when], windows.label, config.seed)
+            rows.append(_row(model, number, "all", f"sccs{suffix}", agreement.value))
+    return rows
+
+
+def _row(model: str, fold: str, site: str, metric: str, value: float) -> Row:
+    return {"model": model, "fold": fold, "site": site, "metric": metric, "value": value}
+
+
+if __name__ == "__main__":
+    run_script(main)

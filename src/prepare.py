@@ -1,0 +1,97 @@
+"""Read genomes, annotations and window files; write a corpus and labelled windows to data/prepared/<name>.
+
+    python src/prepare.py --config configs/demo.yaml
+    python src/prepare.py --config configs/my_genome.yaml --data.window 400
+    python src/prepare.py --config configs/demo.yaml --print_config
+
+Prints what every source held, what was kept, and what was dropped and why; the same goes into manifest.json.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from simcsp import runs
+from simcsp.config import RunConfig, as_plain, parse_config
+from simcsp.console import run_script, say
+from simcsp.datasets.corpus import Corpus, write_corpus
+from simcsp.datasets.readers import READERS
+from simcsp.datasets.splits import assign_parts, split_record
+from simcsp.datasets.windows import WindowTable, concatenate, drop_duplicates, save_windows
+from simcsp.errors import InputError
+from simcsp.sequence.simulate import write_genomes
+from simcsp.tally import Tally
+
+CACHE = runs.ROOT / "data" / "cache"
+
+
+def main() -> None:
+    """Prepare the data of one configuration."""
+    config = parse_config(__doc__)
+    _simulate(config)
+    target = runs.prepared_folder(config.data.name)
+    settings = {"data": as_plain(config.data), "split": as_plain(config.split), "seed": config.seed}
+    state = runs.open_stage(target, settings, _input_hashes(config))
+    if state is runs.State.FINISHED:
+        say(f"prepare: {target.relative_to(runs.ROOT)} is complete")
+        return
+    tallies: list[Tally] = []
+    with runs.whole_folder(target / "corpus") as folder:
+        tallies += write_corpus(config.data, folder, CACHE)
+    table, window_tallies = _windows(config)
+    with runs.whole_folder(target / "windows") as folder:
+        save_windows(table, folder)
+    tallies += window_tallies
+    for tally in tallies:
+        say(str(tally))
+    size = Corpus(target / "corpus", config.data.window).size
+    manifest = {
+        "corpus nucleotides": size,
+        "windows": len(table.label),
+        "sources": [tally.as_dict() for tally in tallies],
+        "split": split_record(table, config.split),
+    }
+    runs.write_json(target / "manifest.json", manifest)
+    runs.close_stage(target, {"windows": len(table.label), "corpus": size})
+    say(f"prepare: corpus of {size:,} nt; {table}; written to {target.relative_to(runs.ROOT)}")
+
+
+def _simulate(config: RunConfig) -> None:
+    if config.data.simulate is None:
+        return
+    folder = config.data.root
+    settings = {"simulate": as_plain(config.data.simulate), "seed": config.seed}
+    if runs.open_stage(folder, settings, {}) is not runs.State.FINISHED:
+        species = write_genomes(config.data.simulate, folder, config.seed)
+        runs.close_stage(folder, {"species": [one.name for one in species]})
+        say(f"prepare: simulated genomes of {', '.join(one.name for one in species)} written to {folder}")
+
+
+def _windows(config: RunConfig) -> tuple[WindowTable, list[Tally]]:
+    if not config.data.windows:
+        raise InputError("the configuration names no source of windows", hint="Add at least one under data.windows")
+    tables, tallies = [], []
+    for number, source in enumerate(config.data.windows):
+        rng = np.random.default_rng([config.seed, number])
+        table, source_tallies = READERS[source.format](source, config.data, CACHE, rng)
+        tables.append(table)
+        tallies += source_tallies
+    duplicates = Tally("windows", "all sources together")
+    table = drop_duplicates(concatenate(tables), duplicates)
+    return assign_parts(table, config.split), [*tallies, duplicates]
+
+
+def _input_hashes(config: RunConfig) -> dict[str, str]:
+    """Hash of every file the configuration names."""
+    paths: set[Path] = set()
+    for source in (*config.data.corpus, *config.data.windows):
+        paths |= {value for value in vars(source).values() if isinstance(value, Path)}
+    files = {str(path): config.data.root / path for path in sorted(paths)}
+    for path in files.values():
+        if not path.is_file():
+            raise InputError("no such file", path=path, hint="data/README.md says where public data sets come from")
+    return {name: runs.sha256(path) for name, path in files.items()}
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,57 @@
+"""Pre-train an encoder: masked language modelling to BASELINE, then SimCSP or both losses to BEST_SCCS, BEST_NMI.
+
+    python src/pretrain.py --config configs/demo.yaml
+    python src/pretrain.py --config configs/demo.yaml --pretrain.contrast.mlm_weight 1   # both losses at once
+    python src/pretrain.py --config configs/demo.yaml --pretrain.baseline.steps 0 --encoder.init SpliceBERT.510nt
+
+Writes runs/<run>/pretrain. Killed or stopped, it goes on from the last checkpoint when called again.
+"""
+
+from simcsp import runs
+from simcsp.config import RunConfig, as_plain, parse_config
+from simcsp.console import run_script, say
+from simcsp.datasets.corpus import Corpus
+from simcsp.datasets.splits import selection_rows
+from simcsp.datasets.windows import load_windows
+from simcsp.model.encoder import load_checkpoint, load_encoder, save_checkpoint
+from simcsp.training.devices import make_accelerator, precision_of
+from simcsp.training.pretraining import NMI, SCCS, run_phase
+
+
+def main() -> None:
+    """Run both phases."""
+    config = parse_config(__doc__)
+    prepared = runs.prepared_folder(config.data.name)
+    folder = runs.run_folder(config.run) / "pretrain"
+    if runs.open_stage(folder, _settings(config), runs.stage_inputs(prepared)) is runs.State.FINISHED:
+        say(f"pretrain: {folder.relative_to(runs.ROOT)} is complete")
+        return
+    accelerator = make_accelerator(config.precision)
+    corpus = Corpus(prepared / "corpus", config.data.window)
+    table = load_windows(prepared / "windows")
+    selection = table.take(selection_rows(table, config.split))
+    tokens = config.data.window + 2
+    encoder = load_encoder(config.encoder, tokens, config.seed)
+    say(f"pretrain: {encoder.num_parameters():,} parameters on {accelerator.device}, {precision_of(accelerator)}")
+
+    shared = (config, corpus, selection)
+    if not (folder / "baseline").exists():
+        if config.pretrain.baseline.steps:
+            phase = config.pretrain.baseline
+            run_phase("baseline", encoder, phase, *shared, folder / "phase-baseline", accelerator, {})
+        with runs.whole_folder(folder / "baseline") as target:
+            save_checkpoint(encoder, target)
+    encoder = load_checkpoint(folder / "baseline", dropout=config.encoder.dropout, tokens=tokens)
+    select = {SCCS: folder / "best_sccs", NMI: folder / "best_nmi"}
+    phase = config.pretrain.contrast
+    done = run_phase("contrast", encoder, phase, *shared, folder / "phase-contrast", accelerator, select)
+    runs.close_stage(folder, {"best": done.best})
+
+
+def _settings(config: RunConfig) -> dict[str, object]:
+    names = ("seed", "precision", "data", "split", "encoder", "pretrain", "nmi")
+    return {name: as_plain(getattr(config, name)) for name in names}
+
+
+if __name__ == "__main__":
+    run_script(main)

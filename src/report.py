@@ -1,0 +1,121 @@
+"""Draw the figures and write the report of a run, from files only: no model is loaded.
+
+    python src/report.py --config configs/demo.yaml
+
+Writes runs/<run>/report: report.md, metrics.json, *.csv, *.png. Always made anew; it takes seconds.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from evaluate import PRETRAINED, SCORES, SELECTION
+from simcsp import runs
+from simcsp.config import RunConfig, parse_config
+from simcsp.console import run_script, say
+from simcsp.errors import InputError
+from simcsp.report import figures
+from simcsp.report.document import answer, markdown_report
+from simcsp.report.tables import compare_with_baseline, fold_scores, metrics_json, site_means
+from simcsp.training.finetuning import PREDICTIONS
+from simcsp.training.log import read_metrics
+
+
+def main() -> None:
+    """Write the report."""
+    config = parse_config(__doc__)
+    run = runs.run_folder(config.run)
+    if not (run / "evaluation" / runs.DONE).exists():
+        raise InputError("this run is not evaluated yet", path=run, hint="bash finetune.sh does it")
+    scores = pd.read_csv(run / "evaluation" / SCORES, dtype={"fold": str})
+    table = fold_scores(scores)
+    comparisons = compare_with_baseline(table, test_to_train=_test_to_train(config))
+    selection = scores[scores.fold == "selection"]
+    pretraining = selection.pivot_table(index="model", columns="metric", values="value", sort=False)
+    manifest = runs.read_json(runs.prepared_folder(config.data.name) / "manifest.json")
+    with runs.whole_folder(run / "report") as folder:
+        table.to_csv(folder / "folds.csv")
+        pd.DataFrame([vars(c) for c in comparisons]).to_csv(folder / "comparisons.csv", index=False)
+        pretraining.to_csv(folder / "pretraining.csv")
+        runs.write_json(folder / "metrics.json", metrics_json(table, comparisons))
+        for name, figure in _figures(run, table).items():
+            figure.savefig(folder / f"{name}.png")
+        report = markdown_report(
+            run=config.run,
+            facts=_facts(config, manifest, run),
+            table=table,
+            sites=site_means(scores),
+            pretraining=pretraining,
+            comparisons=comparisons,
+        )
+        runs.write_text(folder / "report.md", report)
+    say(f"report: {answer(comparisons).replace('**', '')}")
+    say(f"report: written to {(run / 'report' / 'report.md').relative_to(runs.ROOT)}")
+
+
+def _figures(run: Path, table: pd.DataFrame) -> dict[str, Figure]:
+    phases = [
+        (name, records)
+        for name in ("baseline", "contrast")
+        if (records := read_metrics(run / "pretrain" / f"phase-{name}"))
+    ]
+    best = {metric: step for metric, (_, step) in runs.read_json(run / "pretrain" / runs.DONE)["best"].items()}
+    layouts = {name: pd.read_csv(run / "evaluation" / SELECTION / name / "layout.csv") for name in PRETRAINED}
+    any_layout = layouts[PRETRAINED[0]]
+    models = list(dict.fromkeys(table.index.get_level_values(0)))
+    predictions = {name: _test_predictions(run / "finetune" / name) for name in models}
+    return {
+        "f1": figures.f1_boxplot({model: table.loc[model]["f1"].tolist() for model in models}),
+        "pretraining": figures.pretraining_curves(phases, best),
+        "umap": figures.umap_panels(
+            {name: layout[["umap_1", "umap_2"]].to_numpy() for name, layout in layouts.items()},
+            any_layout.label.to_numpy(),
+            any_layout.site_type.to_numpy(),
+            {name: layout.cluster.to_numpy() for name, layout in layouts.items()},
+        ),
+        "curves": figures.score_curves(
+            {name: (p.label.to_numpy(), p.probability.to_numpy()) for name, p in predictions.items()}
+        ),
+    }
+
+
+def _test_predictions(folder: Path) -> pd.DataFrame:
+    parts = [pd.read_parquet(path) for path in sorted(folder.glob(f"fold-*/{PREDICTIONS}"))]
+    together = pd.concat(parts)
+    return together[together.part == "test"]
+
+
+def _test_to_train(config: RunConfig) -> float:
+    """Test windows per training window of a fold."""
+    parts = 2 * config.split.folds
+    return 2 / (parts - 3)
+
+
+def _facts(config: RunConfig, manifest: Mapping[str, Any], run: Path) -> dict[str, str]:
+    record = runs.read_json(run / "finetune" / runs.RECORD)
+    environment = record["environment"]
+    phases = config.pretrain
+    return {
+        "data": f"{config.data.name}: {manifest['windows']:,} windows of {config.data.window} nt, "
+        f"corpus of {manifest['corpus nucleotides']:,} nt",
+        "split": f"{config.split.folds} folds, {manifest['split']['groups']:,} groups kept together, "
+        f"{manifest['split']['groups in several parts']} groups and "
+        f"{manifest['split']['identical windows in several parts']} identical windows in several parts",
+        "encoder": f"{config.encoder.architecture} from {config.encoder.init}, {config.encoder.layers} layers of "
+        f"{config.encoder.hidden}, pooling {config.encoder.pooling}",
+        "pre-training": f"{phases.baseline.steps:,} steps of MLM, then {phases.contrast.steps:,} steps with weights "
+        f"{phases.contrast.mlm_weight:g} MLM and {phases.contrast.contrastive_weight:g} SimCSP",
+        "fine-tuning": f"at most {config.finetune.epochs} epochs, "
+        f"{config.finetune.labels or 'all'} training windows per fold",
+        "seed": str(config.seed),
+        "code": f"version {record['version']}, commit {environment['code']}",
+        "machine": f"{environment['platform']}, {environment['processors']} processors, "
+        f"torch {environment['libraries']['torch']}",
+    }
+
+
+if __name__ == "__main__":
+    run_script(main)

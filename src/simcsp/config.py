@@ -1,0 +1,348 @@
+"""Settings of a run: typed, documented, refused when they make no sense.
+
+One YAML file per run states only how it differs from the defaults here; every field can be overridden on the
+command line (``--finetune.learning_rate 1e-4``). Unknown keys are errors that name the nearest known one.
+"""
+
+import dataclasses
+import difflib
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import jsonargparse
+
+from simcsp.errors import InputError
+from simcsp.metrics.nmi import NmiSettings
+from simcsp.sequence.simulate import GenomeSettings
+
+Pooling = Literal["cls", "mean", "site"]
+
+
+def _require(condition: bool, problem: str) -> None:  # noqa: FBT001
+    if not condition:
+        raise ValueError(problem)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowSource:
+    """One source of labelled windows.
+
+    Attributes:
+        format: reader to use: `genome` (FASTA + GTF/GFF3) or `text` (one sequence per record).
+        species: name of the species.
+        fasta: genome, plain, gzip or bgzip.
+        annotation: GTF or GFF3, plain or gzip.
+        decoys: decoys per splice site of the same type in the same locus.
+        ignore_missing_contigs: skip annotation on contigs that the FASTA lacks (counted) instead of stopping.
+        site: `donor` or `acceptor`: what all windows of a text source are centred on.
+        positives: text file of windows with a splice site at the centre.
+        negatives: text file of windows with a decoy at the centre.
+        groups: table of `file`, `index0`, `cluster`: windows of one cluster stay in one part of a split.
+    """
+
+    format: Literal["genome", "text"]
+    species: str
+    fasta: Path | None = None
+    annotation: Path | None = None
+    decoys: float = 1.0
+    ignore_missing_contigs: bool = False
+    site: Literal["donor", "acceptor"] | None = None
+    positives: Path | None = None
+    negatives: Path | None = None
+    groups: Path | None = None
+
+    def __post_init__(self) -> None:
+        needed = {"genome": ("fasta", "annotation"), "text": ("site", "positives", "negatives")}[self.format]
+        missing = [name for name in needed if getattr(self, name) is None]
+        _require(not missing, f"a source of format {self.format!r} needs {', '.join(missing)}")
+        _require(self.decoys > 0, "decoys must be above 0: a classifier needs both labels")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusSource:
+    """One source of unlabelled sequence for pre-training.
+
+    Attributes:
+        format: `genome` (FASTA) or `text` (one sequence per record, read on the strand given).
+        species: name of the species.
+        sequences: the file, plain, gzip or bgzip.
+        annotation: GTF or GFF3; with it, the pre-mRNA of every gene is taken, on its strand; without it,
+            everything, and both strands are drawn.
+        ignore_missing_contigs: as for windows.
+    """
+
+    format: Literal["genome", "text"] = "genome"
+    species: str
+    sequences: Path
+    annotation: Path | None = None
+    ignore_missing_contigs: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """What is read, and how it is cut.
+
+    Attributes:
+        name: of the prepared set, in data/prepared.
+        root: folder that relative paths of the sources start from.
+        window: window length in nt, even; the site's dinucleotide is at its centre.
+        max_unread: largest share of N a window may have.
+        min_gt_ag: smallest share of annotated introns that must be GT–AG in the FASTA; less means another
+            assembly.
+        simulate: write this simulated genome into `root` first.
+        corpus: unlabelled sources.
+        windows: labelled sources.
+    """
+
+    name: str = "demo"
+    root: Path = Path("data/raw")
+    window: int = 200
+    max_unread: float = 0.05
+    min_gt_ag: float = 0.5
+    simulate: GenomeSettings | None = None
+    corpus: tuple[CorpusSource, ...] = ()
+    windows: tuple[WindowSource, ...] = ()
+
+    def __post_init__(self) -> None:
+        _require(self.window >= 20 and self.window % 2 == 0, "window must be an even length of at least 20 nt")
+        _require(0 <= self.max_unread < 1, "max_unread is a share, 0 <= max_unread < 1")
+        _require(0 <= self.min_gt_ag <= 1, "min_gt_ag is a share, 0 to 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitConfig:
+    """Grouped parts: one for choices during pre-training, the others for cross-validation.
+
+    Attributes:
+        folds: k; each fold trains on 70 %, validates on 10 % and tests on 20 % when k is 5.
+        seed: of the assignment of groups to parts.
+    """
+
+    folds: int = 5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _require(self.folds >= 2, "folds must be at least 2")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderConfig:
+    """The encoder, from scratch or from a checkpoint.
+
+    Attributes:
+        init: `scratch`, or a folder with a Hugging Face checkpoint of SpliceBERT's vocabulary; the other
+            architecture fields then do not apply.
+        architecture: `bert` (SpliceBERT's) or `modernbert` (rotary positions, local attention).
+        hidden: width.
+        layers: number of transformer layers.
+        heads: attention heads.
+        intermediate: width of the feed-forward part.
+        local_attention: span in tokens of ModernBERT's local layers; every third layer is global.
+        dropout: of hidden states while training; it also makes the two views of SimCSP.
+        pooling: `cls`, `mean` (of the nucleotides) or `site` (the two central nucleotides side by side).
+        layer: hidden state that is pooled; 0 is the embedding, -1 the last layer.
+    """
+
+    init: str = "scratch"
+    architecture: Literal["bert", "modernbert"] = "modernbert"
+    hidden: int = 128
+    layers: int = 4
+    heads: int = 4
+    intermediate: int = 256
+    local_attention: int = 64
+    dropout: float = 0.1
+    pooling: Pooling = "site"
+    layer: int = -1
+
+    def __post_init__(self) -> None:
+        _require(self.hidden % self.heads == 0, "hidden must be a multiple of heads")
+        _require(0 <= self.dropout < 1, "dropout is a share, 0 <= dropout < 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimiserConfig:
+    """AdamW with linear warm-up and linear decay to zero.
+
+    Attributes:
+        learning_rate: highest rate.
+        warmup: share of the steps over which the rate rises.
+        weight_decay: decoupled decay of matrices; biases and norms have none.
+        max_grad_norm: gradients are clipped to this norm.
+        batch_size: windows per step.
+    """
+
+    learning_rate: float = 1e-3
+    warmup: float = 0.1
+    weight_decay: float = 0.01
+    max_grad_norm: float = 1.0
+    batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        _require(self.learning_rate > 0, "learning_rate must be above 0")
+        _require(0 <= self.warmup < 1, "warmup is a share of the steps, 0 <= warmup < 1")
+        _require(self.batch_size >= 2, "batch_size must be at least 2")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseConfig(OptimiserConfig):
+    """One phase of pre-training.
+
+    Attributes:
+        steps: optimiser steps; 0 skips the phase.
+        mlm_weight: weight of masked language modelling in the loss.
+        contrastive_weight: weight of SimCSP in the loss.
+        temperature: of the contrastive softmax.
+        evaluate_every: steps between measurements of SCCS and NMI.
+        save_every: steps between checkpoints for resuming.
+    """
+
+    steps: int = 1000
+    mlm_weight: float = 1.0
+    contrastive_weight: float = 0.0
+    temperature: float = 0.05
+    evaluate_every: int = 100
+    save_every: int = 100
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(self.steps >= 0, "steps must not be negative")
+        _require(self.evaluate_every > 0 and self.save_every > 0, "evaluate_every and save_every must be above 0")
+        _require(self.mlm_weight >= 0 and self.contrastive_weight >= 0, "loss weights must not be negative")
+        _require(self.mlm_weight + self.contrastive_weight > 0, "one of the loss weights must be above 0")
+        _require(self.temperature > 0, "temperature must be above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainConfig:
+    """Two phases: one that ends in BASELINE, and one that starts from it.
+
+    Attributes:
+        baseline: masked language modelling that ends in BASELINE; with `steps: 0` BASELINE is the encoder as
+            it was initialised.
+        contrast: SimCSP, or both losses; its checkpoints with the best SCCS and NMI become BEST_SCCS and
+            BEST_NMI.
+        mask_share: share of nucleotides that MLM asks for.
+    """
+
+    baseline: PhaseConfig = PhaseConfig()
+    contrast: PhaseConfig = PhaseConfig(mlm_weight=0.0, contrastive_weight=1.0)
+    mask_share: float = 0.15
+
+    def __post_init__(self) -> None:
+        _require(self.contrast.steps > 0, "contrast.steps must be above 0: BEST_SCCS and BEST_NMI come from it")
+        _require(0 < self.mask_share < 1, "mask_share is a share, 0 < mask_share < 1")
+
+
+Initialisation = Literal["baseline", "best_sccs", "best_nmi", "random"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneConfig(OptimiserConfig):
+    """Fine-tuning to tell splice sites from decoys.
+
+    Attributes:
+        initialisations: encoders to start from.
+        epochs: at most.
+        patience: epochs without a better validation AUROC before a fold stops.
+        labels: training windows used per fold, drawn at random; 0 uses all.
+        head_dropout: on the pooled embedding, before the classifier.
+    """
+
+    learning_rate: float = 5e-4
+    initialisations: tuple[Initialisation, ...] = ("baseline", "best_sccs", "best_nmi", "random")
+    epochs: int = 3
+    patience: int = 2
+    labels: int = 0
+    head_dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(self.epochs > 0 and self.patience > 0, "epochs and patience must be above 0")
+        _require(
+            "baseline" in self.initialisations,
+            "initialisations must hold baseline: the others are compared with it",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything one run needs.
+
+    Attributes:
+        run: name of the folder in runs/.
+        seed: every random choice follows from it.
+        precision: `bf16` autocast, `fp32`, or `auto`: bf16 where the processor has it.
+        data: sources and windows.
+        split: parts for choices and for cross-validation.
+        encoder: the model.
+        pretrain: its two phases.
+        finetune: the classifier.
+        nmi: how the clusters are made.
+    """
+
+    run: str = "demo"
+    seed: int = 0
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    data: DataConfig = field(default_factory=DataConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    pretrain: PretrainConfig = field(default_factory=PretrainConfig)
+    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+    nmi: NmiSettings = field(default_factory=NmiSettings)
+
+    def __post_init__(self) -> None:
+        _require(re.fullmatch(r"[\w.-]+", self.run) is not None, "run is a folder name: letters, digits, . _ -")
+
+
+def parse_config(description: str, arguments: list[str] | None = None) -> RunConfig:
+    """Read ``--config FILE.yaml`` and overrides ``--section.field value`` into a :class:`RunConfig`.
+
+    ``--print_config`` prints the resolved settings, ``--help`` documents every one of them.
+
+    Raises:
+        InputError: on a missing or malformed file, an unknown key, or a value that makes no sense.
+    """
+    parser = jsonargparse.ArgumentParser(
+        description=description, exit_on_error=False, formatter_class=jsonargparse.DefaultHelpFormatter
+    )
+    parser.add_argument("--config", action="config", help="YAML file that says how this run differs from the defaults")
+    parser.add_class_arguments(RunConfig)
+    try:
+        settings = parser.instantiate(parser.parse_args(arguments))
+    except (ValueError, TypeError, jsonargparse.ArgumentError) as error:
+        message = " ".join(str(error).split()).rstrip(".")
+        raise InputError(f"configuration: {message}", hint=_nearest(message)) from error
+    fields = dataclasses.fields(RunConfig)
+    return RunConfig(**{f.name: settings[f.name] for f in fields})
+
+
+def as_plain(config: Any) -> Any:
+    """A dataclass as nested dicts, lists, strings and numbers, for YAML and JSON."""
+    if dataclasses.is_dataclass(config):
+        return {f.name: as_plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
+    if isinstance(config, list | tuple):
+        return [as_plain(item) for item in config]
+    return str(config) if isinstance(config, Path) else config
+
+
+def _nearest(message: str) -> str:
+    """Name the known key closest to the unknown one in an error of the parser."""
+    unknown = re.search(r"does not accept option '([\w.]+)'|unrecognized arguments: --([\w.]+)|Key '([\w.]+)'", message)
+    if unknown is None:
+        return "See --help for every setting"
+    name = next(group for group in unknown.groups() if group).rsplit(".", 1)[-1]
+    close = difflib.get_close_matches(name, _known_keys(RunConfig), n=1, cutoff=0.5)
+    return f"Did you mean {close[0]!r}" if close else "See --help for every setting"
+
+
+def _known_keys(cls: type) -> set[str]:
+    """Names of all fields of a dataclass and of the dataclasses its annotations mention."""
+    keys: set[str] = set()
+    for f in dataclasses.fields(cls):
+        keys.add(f.name)
+        for part in (f.type, *getattr(f.type, "__args__", ())):
+            if isinstance(part, type) and dataclasses.is_dataclass(part):
+                keys |= _known_keys(part)
+    return keys

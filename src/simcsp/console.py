@@ -1,0 +1,61 @@
+"""What a script says: one line per stage, progress with time left, one sentence per error."""
+
+import errno
+import sys
+from collections.abc import Callable, Iterable
+from typing import NoReturn, TypeVar
+
+from tqdm import tqdm
+
+from simcsp.errors import InputError
+
+Item = TypeVar("Item")
+
+INTERRUPTED = 130  # 128 + SIGINT, what shells expect
+
+
+def run_script(main: Callable[[], None]) -> NoReturn:
+    """Call ``main`` and end the process: status 0, 1 for what the user can mend, 130 after Ctrl-C."""
+    quiet_libraries()
+    try:
+        main()
+    except InputError as error:
+        _fail(str(error), 1)
+    except KeyboardInterrupt:
+        _fail("Interrupted. Run the same command again to go on from the last checkpoint.", INTERRUPTED)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            _fail("The disk is full. Free some space and run the same command again.", 1)
+        raise
+    sys.exit(0)
+
+
+def say(message: str) -> None:
+    """Print one line of news, also while a progress bar is shown."""
+    tqdm.write(message, file=sys.stdout)
+    sys.stdout.flush()
+
+
+def progress(
+    items: Iterable[Item] | None, what: str, *, unit: str, start: int = 0, total: int | None = None
+) -> "tqdm[Item]":
+    """A bar with rate and time left; a plain log (no terminal) gets one line every 30 seconds."""
+    terminal = sys.stderr.isatty()
+    return tqdm(
+        items, desc=what, unit=unit, initial=start, total=total, file=sys.stderr, dynamic_ncols=terminal,
+        mininterval=0.2 if terminal else 30, leave=False, smoothing=0.05,
+    )  # fmt: skip
+
+
+def quiet_libraries() -> None:
+    """Silence the chatter of the libraries that are loaded; their errors still come through."""
+    if "datasets" in sys.modules:
+        sys.modules["datasets"].disable_progress_bars()
+    if "transformers" in sys.modules:
+        sys.modules["transformers"].logging.set_verbosity_error()
+        sys.modules["transformers"].logging.disable_progress_bar()
+
+
+def _fail(message: str, status: int) -> NoReturn:
+    sys.stderr.write(f"\nerror: {message}\n" if status != INTERRUPTED else f"\n{message}\n")
+    sys.exit(status)

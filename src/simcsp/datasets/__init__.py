@@ -1,0 +1,1 @@
+"""Prepared sets: unlabelled corpus, labelled windows, readers of published formats, grouped splits."""

@@ -1,0 +1,206 @@
+"""A genome and its annotation, opened together and checked against each other."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from simcsp.errors import InputError
+from simcsp.sequence.alphabet import Tokens, encode
+from simcsp.sequence.annotation import Interval, Intron, Transcript, introns_of, read_annotation
+from simcsp.sequence.fasta import Genome
+from simcsp.sequence.sites import intron_ends
+from simcsp.tally import Tally
+
+CANONICAL = "GT-AG"
+
+
+class Locus(NamedTuple):
+    """Genes of one strand and contig whose spans overlap; ``name`` is the first of them."""
+
+    contig: str
+    span: Interval
+    strand: str
+    name: str
+
+
+class Contig(NamedTuple):
+    """One contig with everything annotated on it.
+
+    Attributes:
+        name: as in the FASTA.
+        tokens: ``(length,)`` forward strand.
+        introns: distinct introns.
+        loci: by strand and start.
+        group_of: gene → group, named after one of its genes; genes whose spans overlap on either strand, or are
+            nearer than ``apart``, share one.
+    """
+
+    name: str
+    tokens: Tokens
+    introns: list[Intron]
+    loci: list[Locus]
+    group_of: dict[str, str]
+
+
+class AnnotatedGenome:
+    """FASTA plus GTF/GFF3 of the same assembly.
+
+    Args:
+        fasta: the genome.
+        annotation: its annotation.
+        cache: folder for the FASTA index.
+        ignore_missing_contigs: drop (and count) transcripts on contigs the FASTA lacks instead of stopping.
+        apart: nt between the spans of genes of different groups; with the length of a window, no two windows of
+            different groups overlap.
+
+    Raises:
+        InputError: if contigs are missing or an annotated exon ends beyond its contig.
+    """
+
+    def __init__(
+        self, fasta: Path, annotation: Path, cache: Path, *, ignore_missing_contigs: bool = False, apart: int = 0
+    ) -> None:
+        self.fasta, self.annotation, self.apart = fasta, annotation, apart
+        transcripts, transcript_tally = read_annotation(annotation)
+        self.genome = Genome(fasta, cache)
+        self.transcripts = [transcript for transcript in transcripts if transcript.contig in self.genome.lengths]
+        lost = len(transcripts) - len(self.transcripts)
+        if lost and not (self.transcripts and ignore_missing_contigs):
+            raise _contigs_do_not_match(fasta, annotation, transcripts, list(self.genome.lengths))
+        if lost:
+            transcript_tally.dropped["contig not in the FASTA"] += lost
+        self._check_ends()
+        self.introns, intron_tally = introns_of(self.transcripts, annotation.name)
+        self._letters = Tally("contigs", fasta.name)
+        self._counted: set[str] = set()
+        self.tallies = [transcript_tally, intron_tally, self._letters]
+
+    def contigs(self) -> Iterator[Contig]:
+        """Annotated contigs, one in memory at a time, in the order of the FASTA."""
+        transcripts, introns = defaultdict(list), defaultdict(list)
+        for transcript in self.transcripts:
+            transcripts[transcript.contig].append(transcript)
+        for intron in self.introns:
+            introns[intron.contig].append(intron)
+        for name, length in self.genome.lengths.items():
+            if name in transcripts:
+                tokens = read_tokens(self.genome, name, 0, length, self._letters_of(name))
+                loci = [
+                    locus
+                    for strand in "+-"
+                    for locus in _loci([t for t in transcripts[name] if t.strand == strand], strand)
+                ]
+                yield Contig(name, tokens, introns[name], loci, _groups(transcripts[name], self.apart))
+
+    def check_assembly(self, least: float) -> float:
+        """Share of introns that are GT–AG in this FASTA, of those whose ends are not N.
+
+        Raises:
+            InputError: if it is below ``least``: the annotation belongs to another assembly.
+        """
+        ends: Counter[str] = Counter()
+        for contig in self.contigs():
+            ends.update(intron_ends(contig.tokens, contig.introns))
+        total = sum(count for pair, count in ends.items() if "N" not in pair)
+        if total == 0:
+            problem = f"all {ends.total():,} introns end in N in {self.fasta}" if ends else "no intron is annotated"
+            raise InputError(problem, path=self.annotation, hint="Give an annotation with spliced genes and its FASTA")
+        rate = ends[CANONICAL] / total
+        if rate < least:
+            raise InputError(
+                f"only {rate:.1%} of {total:,} introns are GT–AG in {self.fasta}; 98–99 % are in the right assembly",
+                path=self.annotation,
+                hint="FASTA and annotation are of different assemblies; give a matching pair",
+            )
+        return rate
+
+    def _letters_of(self, contig: str) -> Tally:
+        """Where the changed letters of a contig are counted: a contig that is read again counts once."""
+        if contig in self._counted:
+            return Tally("contigs", contig)
+        self._counted.add(contig)
+        self._letters.read += 1
+        return self._letters
+
+    def _check_ends(self) -> None:
+        for transcript in self.transcripts:
+            if transcript.span[1] > self.genome.lengths[transcript.contig]:
+                raise InputError(
+                    f"transcript {transcript.name} ends at {transcript.span[1]:,}, beyond {transcript.contig} "
+                    f"({self.genome.lengths[transcript.contig]:,} nt) of {self.fasta}",
+                    path=self.annotation,
+                    hint="FASTA and annotation are of different assemblies; give a matching pair",
+                )
+
+
+def read_tokens(genome: Genome, contig: str, start: int, end: int, tally: Tally) -> Tokens:
+    """Encode ``contig[start:end]``; letters that had to be changed are counted in ``tally``.
+
+    Raises:
+        InputError: if a letter is no nucleotide code.
+    """
+    encoded = encode(genome.fetch(contig, start, end))
+    if encoded.unknown:
+        raise InputError(
+            f"contig {contig} has {encoded.unknown:,} letters that are no nucleotide code", path=genome.path
+        )
+    if encoded.ambiguous:
+        tally.changed["ambiguous letters read as N"] += encoded.ambiguous
+    return encoded.tokens
+
+
+def _contigs_do_not_match(
+    fasta: Path, annotation: Path, transcripts: list[Transcript], present: list[str]
+) -> InputError:
+    annotated = list(dict.fromkeys(transcript.contig for transcript in transcripts))
+    missing = [name for name in annotated if name not in present]
+    bare = {name.removeprefix("chr") for name in present}
+    if any(name.removeprefix("chr") in bare for name in missing):
+        hint = "They spell names differently (chr1 against 1); rename the contigs of one of them"
+    elif len(missing) == len(annotated):
+        hint = "FASTA and annotation have no contig in common; give a matching pair"
+    else:
+        hint = "Give matching files, or set ignore_missing_contigs: true to leave these out"
+    return InputError(
+        f"{len(missing):,} of {len(annotated):,} contigs ({_first(missing)}) are not in {fasta}, "
+        f"which has {_first(present)}",
+        path=annotation,
+        hint=hint,
+    )
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+
+
+def _loci(transcripts: list[Transcript], strand: str) -> list[Locus]:
+    """Merge overlapping spans; all transcripts are on one contig and strand."""
+    loci: list[Locus] = []
+    for transcript in sorted(transcripts, key=lambda t: t.span):
+        start, end = transcript.span
+        if loci and start < loci[-1].span[1]:
+            last = loci[-1]
+            loci[-1] = last._replace(span=(last.span[0], max(last.span[1], end)))
+        else:
+            loci.append(Locus(transcript.contig, (start, end), strand, transcript.gene))
+    return loci
+
+
+def _groups(transcripts: list[Transcript], apart: int) -> dict[str, str]:
+    """Gene → group, strands together; a gene with several clusters of spans joins them."""
+    parent: dict[str, str] = {}
+
+    def group(gene: str) -> str:
+        while parent[gene] != gene:
+            gene = parent[gene]
+        return gene
+
+    reach, neighbour = 0, ""
+    for transcript in sorted(transcripts, key=lambda t: t.span):
+        start, end = transcript.span
+        parent.setdefault(transcript.gene, transcript.gene)
+        if neighbour and start < reach + apart:
+            parent[group(transcript.gene)] = group(neighbour)
+        reach, neighbour = max(reach, end), transcript.gene
+    return {gene: group(gene) for gene in parent}

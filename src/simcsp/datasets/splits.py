@@ -1,0 +1,116 @@
+"""Grouped, stratified parts of a window table, and the folds made of them.
+
+A table is cut into ``2 k + 1`` parts of whole groups. The last one, the *selection* part, is for choices made
+during pre-training (which checkpoint has the best SCCS and NMI) and for hyper-parameters; it is in no fold. Fold
+``i`` tests on parts ``2 i`` and ``2 i + 1``, validates on the next one, and trains on the others: 70/10/20 for
+k = 5, the proportions of Chen et al. (2024), with groups kept together where theirs were split.
+"""
+
+import hashlib
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold
+
+from simcsp.config import SplitConfig
+from simcsp.datasets.windows import WindowTable
+from simcsp.errors import InputError
+
+Rows = NDArray[np.intp]
+
+
+class Fold(NamedTuple):
+    """Row numbers of one fold."""
+
+    train: Rows
+    validation: Rows
+    test: Rows
+
+
+def assign_parts(table: WindowTable, split: SplitConfig) -> WindowTable:
+    """Give every window a part; windows of one group get the same one.
+
+    Parts are balanced over the four strata label × site type as far as whole groups allow.
+
+    Raises:
+        InputError: if there are fewer groups than parts, or a part would lack one of the two labels.
+    """
+    parts = 2 * split.folds + 1
+    groups = np.unique(table.group).size
+    if groups < parts:
+        raise InputError(
+            f"{groups} groups of windows cannot fill {parts} parts ({split.folds} folds of 2, and 1 for choices)",
+            hint="Give more genes, or fewer split.folds",
+        )
+    assigned = _balanced(2 * table.label + table.site_type, table.group, parts, split.seed)
+    for part in range(parts):
+        if np.unique(table.label[assigned == part]).size < 2:
+            raise InputError(
+                f"part {part} of the split has windows of one label only",
+                hint="Give more genes, or fewer split.folds",
+            )
+    return table._replace(part=assigned)
+
+
+def _balanced(strata: NDArray[np.uint8], group: NDArray[np.str_], parts: int, seed: int) -> NDArray[np.int8]:
+    """Part of every row: whole groups, each stratum spread as evenly as they allow."""
+    assigned = np.full(len(strata), -1, dtype=np.int8)
+    splitter = StratifiedGroupKFold(n_splits=parts, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        # A stratum of fewer windows than parts is met with an error by the caller where it matters.
+        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+        try:
+            for part, (_, rows) in enumerate(splitter.split(np.zeros(len(strata)), strata, group)):
+                assigned[rows] = part
+        except ValueError as error:  # every stratum has fewer windows than there are parts
+            raise InputError(
+                f"{len(strata)} windows are too few for {parts} parts", hint="Give more genes, or fewer split.folds"
+            ) from error
+    return assigned
+
+
+def selection_rows(table: WindowTable, split: SplitConfig) -> Rows:
+    """Rows of the part that choices are made on."""
+    return np.flatnonzero(table.part == 2 * split.folds)
+
+
+def fold_rows(table: WindowTable, split: SplitConfig, fold: int) -> Fold:
+    """Rows of fold ``0 <= fold < split.folds``."""
+    parts = 2 * split.folds
+    test = {2 * fold, 2 * fold + 1}
+    validation = (2 * fold + 2) % parts
+    train = set(range(parts)) - test - {validation}
+
+    def rows(wanted: set[int]) -> Rows:
+        return np.flatnonzero(np.isin(table.part, sorted(wanted)))
+
+    return Fold(rows(train), rows({validation}), rows(test))
+
+
+def split_record(table: WindowTable, split: SplitConfig) -> dict[str, Any]:
+    """What the manifest says of the split: sizes, a hash of the assignment, and how much leaks.
+
+    Leaks counted are groups in more than one part and identical windows in more than one part; both are zero
+    by construction, and counted from the finished table all the same.
+    """
+    parts = range(2 * split.folds + 1)
+    return {
+        "folds": split.folds,
+        "seed": split.seed,
+        "groups": int(np.unique(table.group).size),
+        "windows per part": [int((table.part == part).sum()) for part in parts],
+        "splice sites per part": [int(table.label[table.part == part].sum()) for part in parts],
+        "hash": hashlib.sha256(table.part.tobytes()).hexdigest(),
+        "groups in several parts": _in_several_parts(table.group, table.part),
+        "identical windows in several parts": _in_several_parts(
+            np.array([row.tobytes() for row in table.tokens]), table.part
+        ),
+    }
+
+
+def _in_several_parts(keys: NDArray[Any], part: NDArray[np.int8]) -> int:
+    _, codes = np.unique(keys, return_inverse=True)
+    pairs = np.unique(np.stack([codes.ravel(), part.astype(np.int64)], axis=1), axis=0)
+    return int(pairs.shape[0] - np.unique(pairs[:, 0]).size)

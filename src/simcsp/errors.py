@@ -1,0 +1,22 @@
+"""Errors a user can mend: one sentence that names the file, the line, the fault and the way out."""
+
+from pathlib import Path
+
+
+class InputError(Exception):
+    """Something given to the program is wrong.
+
+    Raised where the fact is known and printed once, without a traceback, at the edge of a script.
+
+    Args:
+        problem: what is wrong, as a clause without a full stop.
+        path: the file it was found in.
+        line: the 1-based line or record number in that file.
+        hint: what to do about it, as a clause without a full stop.
+    """
+
+    def __init__(
+        self, problem: str, *, path: Path | str | None = None, line: int | None = None, hint: str = ""
+    ) -> None:
+        where = "" if path is None else f"{path}: " if line is None else f"{path}, line {line}: "
+        super().__init__(f"{where}{problem}.{f' {hint}.' if hint else ''}")

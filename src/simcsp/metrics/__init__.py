@@ -1,0 +1,1 @@
+"""Measures of embeddings and predictions, and tests of their differences; arrays in, numbers out."""

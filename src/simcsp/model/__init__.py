@@ -1,0 +1,1 @@
+"""Encoders, pooling, and the losses they are trained with."""

@@ -1,0 +1,44 @@
+"""Embeddings of windows by an encoder that is not being trained."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from simcsp.config import Pooling
+from simcsp.model.encoder import SiteClassifier, hidden_state, pool
+from simcsp.sequence.alphabet import Tokens, with_special_tokens
+
+_BATCH = 128
+
+Floats = NDArray[np.float32]
+
+
+def embed(
+    encoder: PreTrainedModel, windows: Tokens, *, pooling: Pooling, layer: int, accelerator: Accelerator
+) -> Floats:
+    """Pooled embeddings without dropout: ``(n, length)`` nucleotide tokens → ``(n, P)``."""
+    encoder.eval()  # type: ignore[no-untyped-call]
+    with torch.inference_mode(), accelerator.autocast():
+        parts = [pool(hidden_state(encoder, batch, layer), pooling) for batch in _batches(windows, accelerator)]
+    return torch.cat(parts).float().cpu().numpy()
+
+
+def classify(classifier: SiteClassifier, windows: Tokens, accelerator: Accelerator) -> tuple[Floats, Floats]:
+    """Probabilities ``(n,)`` and pooled embeddings ``(n, P)`` of ``(n, length)`` nucleotide tokens."""
+    classifier.eval()
+    with torch.inference_mode(), accelerator.autocast():
+        parts = [classifier(batch) for batch in _batches(windows, accelerator)]
+    logits = torch.cat([logits for logits, _ in parts])
+    embeddings = torch.cat([embedding for _, embedding in parts])
+    return torch.sigmoid(logits).cpu().numpy(), embeddings.cpu().numpy()
+
+
+def _batches(windows: Tokens, accelerator: Accelerator) -> Iterator[Tensor]:
+    for start in range(0, len(windows), _BATCH):
+        framed = with_special_tokens(windows[start : start + _BATCH])
+        yield torch.from_numpy(framed).long().to(accelerator.device)

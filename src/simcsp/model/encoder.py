@@ -1,0 +1,225 @@
+"""The encoder: made from scratch or loaded, always a Hugging Face masked language model.
+
+Shapes: ``B`` windows, ``T`` tokens with ``[CLS]`` and ``[SEP]``, ``D`` width of the model.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForMaskedLM, BertConfig, ModernBertConfig, PreTrainedModel
+
+from simcsp.config import EncoderConfig, Pooling
+from simcsp.errors import InputError
+from simcsp.model.tokenizer import check_vocabulary, export_tokenizer
+from simcsp.sequence.alphabet import CLS, PAD, SEP, VOCABULARY
+
+SCRATCH = "scratch"
+_ARCHITECTURES = ("bert", "modernbert")
+
+
+def load_encoder(config: EncoderConfig, tokens: int, seed: int) -> PreTrainedModel:
+    """The model that ``config`` asks for.
+
+    Args:
+        config: architecture, or checkpoint folder.
+        tokens: longest input in tokens.
+        seed: of the initial weights when made from scratch.
+
+    Raises:
+        InputError: if there is no layer ``config.layer``, or as :func:`load_checkpoint` does.
+    """
+    if config.init == SCRATCH:
+        model = _fresh(_architecture(config, tokens), seed)
+    else:
+        model = load_checkpoint(Path(config.init), dropout=config.dropout, tokens=tokens)
+    depth = model.config.num_hidden_layers
+    if not -depth - 1 <= config.layer <= depth:
+        raise InputError(
+            f"encoder.layer is {config.layer}, the encoder has {depth} layers",
+            hint=f"Give 0 (the embedding) to {depth}, or -1 for the last",
+        )
+    return model
+
+
+def load_checkpoint(folder: Path, *, dropout: float, tokens: int) -> PreTrainedModel:
+    """The model in a checkpoint folder, in fp32.
+
+    Weights are read from ``model.safetensors``, or from the ``pytorch_model.bin`` of older checkpoints (the
+    published SpliceBERT's among them), which torch reads without running code from it.
+
+    Args:
+        folder: a Hugging Face checkpoint of BERT or ModernBERT.
+        dropout: of hidden states while training.
+        tokens: longest input in tokens.
+
+    Raises:
+        InputError: if the checkpoint is missing, damaged, incomplete, of another architecture or vocabulary, or
+            made for shorter inputs.
+    """
+    architecture = _read_architecture(folder, dropout)
+    longest = architecture.max_position_embeddings
+    if tokens > longest:
+        raise InputError(
+            f"the checkpoint takes {longest} tokens, a window makes {tokens}", path=folder,
+            hint=f"Set data.window to at most {longest - 2}",
+        )  # fmt: skip
+    model: PreTrainedModel
+    try:
+        model, report = AutoModelForMaskedLM.from_pretrained(
+            folder, config=architecture, attn_implementation="sdpa", dtype=torch.float32, local_files_only=True,
+            output_loading_info=True,
+        )  # fmt: skip
+    except (OSError, SafetensorError, RuntimeError, EOFError, UnpicklingError) as error:
+        raise InputError(f"the weights cannot be read ({_first_line(error)})", path=folder) from error
+    if missing := sorted(report["missing_keys"]):  # transformers would leave these random
+        raise InputError(
+            f"the checkpoint lacks {len(missing)} of the model's tensors, {missing[0]} among them", path=folder,
+            hint="Give the checkpoint of a masked language model, with its prediction head",
+        )  # fmt: skip
+    return model
+
+
+def random_encoder(folder: Path, *, dropout: float, seed: int) -> PreTrainedModel:
+    """A model of the architecture in ``folder`` with fresh random weights.
+
+    Raises:
+        InputError: if the architecture is missing, damaged, another one, or of another vocabulary.
+    """
+    return _fresh(_read_architecture(folder, dropout), seed)
+
+
+def save_checkpoint(model: PreTrainedModel, folder: Path) -> None:
+    """Write weights, configuration and tokenizer in the Hugging Face layout."""
+    model.save_pretrained(folder)
+    export_tokenizer(folder, model.config.max_position_embeddings)
+
+
+def pool(hidden: Tensor, pooling: Pooling) -> Tensor:
+    """One vector per window from hidden states ``(B, T, D)``.
+
+    ``cls``: the first token, ``(B, D)``. ``mean``: over the nucleotides, ``(B, D)``. ``site``: the two central
+    nucleotides side by side, ``(B, 2 D)``, as in the embedding analysis of Chen et al. (2024).
+    """
+    if pooling == "cls":
+        return hidden[:, 0]
+    if pooling == "mean":
+        return hidden[:, 1:-1].mean(dim=1)
+    middle = hidden.shape[1] // 2
+    return hidden[:, middle - 1 : middle + 1].flatten(1)
+
+
+def pooled_width(model: PreTrainedModel, pooling: Pooling) -> int:
+    """Length of the vector that :func:`pool` gives."""
+    width = int(model.config.hidden_size)
+    return 2 * width if pooling == "site" else width
+
+
+def hidden_state(model: PreTrainedModel, tokens: Tensor, layer: int) -> Tensor:
+    """Hidden state ``layer`` of a batch without padding: ``(B, T)`` → ``(B, T, D)``; -1 is the last layer."""
+    return last_and_chosen_state(model, tokens, layer)[1]
+
+
+def last_and_chosen_state(model: PreTrainedModel, tokens: Tensor, layer: int) -> tuple[Tensor, Tensor]:
+    """The last hidden state and hidden state ``layer`` of one pass: ``(B, T)`` → twice ``(B, T, D)``."""
+    output = model.base_model(input_ids=tokens, output_hidden_states=layer != -1)
+    last = output.last_hidden_state
+    return last, last if layer == -1 else output.hidden_states[layer]
+
+
+def mlm_logits(model: PreTrainedModel, hidden: Tensor) -> Tensor:
+    """Scores over the vocabulary by the model's own prediction head: ``(M, D)`` → ``(M, vocabulary)``."""
+    for name in ("cls",) if model.config.model_type == "bert" else ("head", "decoder"):
+        hidden = model.get_submodule(name)(hidden)
+    return hidden
+
+
+class SiteClassifier(nn.Module):
+    """Encoder, pooling, dropout, and one logit for "this is a splice site"."""
+
+    def __init__(self, encoder: PreTrainedModel, *, pooling: Pooling, layer: int, dropout: float, seed: int) -> None:
+        super().__init__()
+        self.encoder, self.pooling, self.layer = encoder, pooling, layer
+        self.dropout = nn.Dropout(dropout)
+        with _seeded(seed):
+            self.output = nn.Linear(pooled_width(encoder, pooling), 1)
+
+    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """``(B, T)`` tokens → ``(B,)`` logits and the ``(B, P)`` pooled embeddings they were made from."""
+        embedding = pool(hidden_state(self.encoder, tokens, self.layer), self.pooling)
+        logits = self.output(self.dropout(embedding)).squeeze(-1)
+        return logits.float(), embedding.float()
+
+
+def _architecture(config: EncoderConfig, tokens: int) -> BertConfig | ModernBertConfig:
+    size: dict[str, Any] = {
+        "vocab_size": len(VOCABULARY),
+        "hidden_size": config.hidden,
+        "num_hidden_layers": config.layers,
+        "num_attention_heads": config.heads,
+        "intermediate_size": config.intermediate,
+        "max_position_embeddings": tokens,
+        "pad_token_id": PAD,
+    }
+    if config.architecture == "bert":
+        architecture: BertConfig | ModernBertConfig = BertConfig(**size)
+    else:  # its own defaults for these ids lie outside the vocabulary
+        special: dict[str, Any] = {"cls_token_id": CLS, "sep_token_id": SEP, "bos_token_id": CLS, "eos_token_id": SEP}
+        architecture = ModernBertConfig(**size, **special, local_attention=config.local_attention)
+    _set_dropout(architecture, config.dropout)
+    return architecture
+
+
+def _read_architecture(folder: Path, dropout: float) -> BertConfig | ModernBertConfig:
+    if not (folder / "config.json").is_file():
+        raise InputError("no checkpoint here (config.json is missing)", path=folder)
+    architecture: BertConfig | ModernBertConfig
+    try:
+        architecture = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (ValueError, OSError, StrictDataclassError) as error:
+        raise InputError(f"config.json cannot be read ({_first_line(error)})", path=folder) from error
+    if architecture.model_type not in _ARCHITECTURES:
+        raise InputError(
+            f"a model of type {architecture.model_type!r}", path=folder / "config.json",
+            hint=f"Give a checkpoint of type {' or '.join(_ARCHITECTURES)}",
+        )  # fmt: skip
+    check_vocabulary(folder, architecture.vocab_size)
+    architecture.output_hidden_states = False  # published SpliceBERT has True, which keeps all layers in memory
+    _set_dropout(architecture, dropout)
+    return architecture
+
+
+def _set_dropout(architecture: BertConfig | ModernBertConfig, dropout: float) -> None:
+    """Dropout of hidden states only: on attention weights it would keep the fused kernels off."""
+    if architecture.model_type == "modernbert":
+        architecture.embedding_dropout = architecture.mlp_dropout = dropout
+        architecture.attention_dropout = 0.0
+    else:
+        architecture.hidden_dropout_prob = dropout
+        architecture.attention_probs_dropout_prob = 0.0
+
+
+def _fresh(architecture: BertConfig | ModernBertConfig, seed: int) -> PreTrainedModel:
+    with _seeded(seed):
+        model: PreTrainedModel = AutoModelForMaskedLM.from_config(  # type: ignore[no-untyped-call]
+            architecture, attn_implementation="sdpa", dtype=torch.float32
+        )
+    return model
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Draw initial weights, always made on the CPU, from ``seed``; all random states stay as they were."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -1,0 +1,1 @@
+"""Tables and figures, made from files only; no model is loaded here."""

@@ -1,0 +1,169 @@
+"""Figures as functions of numbers; colours are those of Okabe and Ito, told apart by colour-blind readers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from sklearn.metrics import precision_recall_curve, roc_curve
+
+from simcsp.report.layout import umap_layout
+
+BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PURPLE = (
+    "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
+)  # fmt: skip
+COLOURS = {
+    "baseline": BLUE,
+    "best_sccs": ORANGE,
+    "best_nmi": GREEN,
+    "random": PURPLE,
+    "logistic_regression": BLACK,
+}
+TITLES = {
+    "baseline": "BASELINE",
+    "best_sccs": "BEST_SCCS",
+    "best_nmi": "BEST_NMI",
+    "random": "random start",
+    "logistic_regression": "logistic regression",
+}
+_CLASSES = (
+    ("decoy GT", 0, 0, SKY, "o"),
+    ("donor", 1, 0, BLUE, "o"),
+    ("decoy AG", 0, 1, YELLOW, "^"),
+    ("acceptor", 1, 1, RED, "^"),
+)
+
+mpl.rcParams.update(
+    {
+        "font.size": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.frameon": False,
+        "figure.constrained_layout.use": True,
+        "savefig.dpi": 160,
+    }
+)
+
+Scores = Mapping[str, Sequence[float]]
+
+
+def f1_boxplot(f1: Scores) -> Figure:
+    """F1 on the test part of every fold, one box per model."""
+    figure = Figure(figsize=(1.3 * len(f1) + 1.2, 3.4))
+    axes = figure.subplots()
+    names = list(f1)
+    boxes = axes.boxplot([f1[name] for name in names], widths=0.5, showfliers=False, medianprops={"color": BLACK})
+    for line in (*boxes["boxes"], *boxes["whiskers"], *boxes["caps"]):
+        line.set_color("0.6")
+    for place, name in enumerate(names, start=1):
+        spread = np.linspace(-0.12, 0.12, len(f1[name])) if len(f1[name]) > 1 else np.zeros(1)
+        axes.plot(place + spread, f1[name], "o", color=COLOURS.get(name, "0.3"), markersize=5, alpha=0.9)
+    axes.set_xticks(range(1, len(names) + 1), [TITLES.get(name, name).replace(" ", "\n") for name in names])
+    axes.set_ylabel("F1 on the test part (one point per fold)")
+    axes.grid(axis="y", color="0.92")
+    return figure
+
+
+def pretraining_curves(phases: Sequence[tuple[str, Sequence[Mapping[str, Any]]]], best: Mapping[str, int]) -> Figure:
+    """SCCS and NMI on the selection part, and the held-out MLM loss, over the steps of both phases.
+
+    Args:
+        phases: name and metric records of each phase, in order.
+        best: metric name → step of the last phase whose model was kept.
+    """
+    figure = Figure(figsize=(9.6, 3.0))
+    panels = (
+        ("validation/sccs", "SCCS (Spearman)", ORANGE),
+        ("validation/nmi", "NMI", GREEN),
+        ("validation/mlm_loss", "held-out MLM loss (nats per base)", BLUE),
+    )
+    for axes, (metric, label, colour) in zip(figure.subplots(1, 3), panels, strict=True):
+        start = 0
+        for name, records in phases:
+            points = [(start + r["step"], r[metric]) for r in records if metric in r]
+            axes.plot(*zip(*points, strict=True), "-o", color=colour, markersize=3)
+            if start:
+                axes.axvline(start, color="0.7", linestyle=":")
+                axes.text(start, 1.01, f" {name}", transform=axes.get_xaxis_transform(), color="0.4", fontsize=8)
+            if metric in best and name == phases[-1][0]:
+                kept = next((p for p in points if p[0] == start + best[metric]), None)
+                if kept:
+                    axes.plot(*kept, "*", color=BLACK, markersize=11, label="kept")
+                    axes.legend(loc="best")
+            start = points[-1][0]
+        axes.set_xlabel("pre-training step")
+        axes.set_ylabel(label)
+        axes.grid(color="0.92")
+    return figure
+
+
+def umap_panels(
+    layouts: Mapping[str, NDArray[np.floating]],
+    label: NDArray[np.uint8],
+    site_type: NDArray[np.uint8],
+    clusters: Mapping[str, NDArray[np.integer]],
+) -> Figure:
+    """Layouts coloured by label (above) and by Leiden cluster (below), one column per model."""
+    figure = Figure(figsize=(3.3 * len(layouts), 6.4))
+    rows = figure.subplots(2, len(layouts), squeeze=False)
+    for column, (name, layout) in enumerate(layouts.items()):
+        _scatter_labels(rows[0][column], layout, label, site_type)
+        _scatter_clusters(rows[1][column], layout, clusters[name])
+        rows[0][column].set_title(TITLES.get(name, name), fontsize=10)
+    rows[0][0].legend(markerscale=2.5, loc="best", handletextpad=0.1)
+    rows[0][0].set_ylabel("by label\nUMAP 2")
+    rows[1][0].set_ylabel("by Leiden cluster\nUMAP 2")
+    return figure
+
+
+def umap_figure(
+    embeddings: NDArray[np.floating],
+    label: NDArray[np.uint8],
+    site_type: NDArray[np.uint8],
+    clusters: NDArray[np.integer],
+    seed: int,
+) -> Figure:
+    """The picture of one moment of training."""
+    return umap_panels({"now": umap_layout(embeddings, seed)}, label, site_type, {"now": clusters})
+
+
+def score_curves(predictions: Mapping[str, tuple[NDArray[np.integer], NDArray[np.floating]]]) -> Figure:
+    """ROC and precision–recall curves over the test windows of all folds together."""
+    figure = Figure(figsize=(8.4, 3.8))
+    left, right = figure.subplots(1, 2)
+    for name, (label, probability) in predictions.items():
+        style = {"color": COLOURS.get(name, "0.3"), "label": TITLES.get(name, name), "linewidth": 1.3}
+        style["linestyle"] = "--" if name == "logistic_regression" else "-"
+        false_rate, true_rate, _ = roc_curve(label, probability)
+        precision, recall, _ = precision_recall_curve(label, probability)
+        left.plot(false_rate, true_rate, **style)
+        right.plot(recall, precision, **style)
+    left.plot([0, 1], [0, 1], color="0.8", linewidth=0.8)
+    left.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.01, 1), ylim=(0, 1.01))
+    right.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0.4, 1.01))
+    left.legend(loc="lower right")
+    return figure
+
+
+def _scatter_labels(
+    axes: Axes, layout: NDArray[np.floating], label: NDArray[np.uint8], site_type: NDArray[np.uint8]
+) -> None:
+    for name, wanted, kind, colour, marker in _CLASSES:
+        rows = (label == wanted) & (site_type == kind)
+        axes.scatter(layout[rows, 0], layout[rows, 1], s=5, c=colour, marker=marker, linewidths=0, alpha=0.8, label=name)
+    _bare(axes)
+
+
+def _scatter_clusters(axes: Axes, layout: NDArray[np.floating], clusters: NDArray[np.integer]) -> None:
+    axes.scatter(layout[:, 0], layout[:, 1], s=5, c=clusters, cmap="tab20", linewidths=0, alpha=0.8)
+    for cluster in np.unique(clusters):
+        x, y = np.median(layout[clusters == cluster], axis=0)
+        axes.text(x, y, str(cluster), fontsize=7, ha="center", va="center", fontweight="bold")
+    _bare(axes)
+
+
+def _bare(axes: Axes) -> None:
+    axes.set(xticks=[], yticks=[], xlabel="UMAP 1")

@@ -1,0 +1,210 @@
+"""Folders that stages write: complete records, atomic files, and outputs that are never mistaken for others.
+
+A stage folder holds ``record.json`` (settings, inputs, environment) from before its first step, and
+``done.json`` once it has finished. A stage that finds its own finished output does nothing; one that finds its
+own unfinished output goes on; one that finds somebody else's refuses and names the settings that differ.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum, auto
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from simcsp import __version__
+from simcsp.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORD, DONE = "record.json", "done.json"
+_LIBRARIES = (
+    "torch",
+    "transformers",
+    "accelerate",
+    "datasets",
+    "numpy",
+    "scikit-learn",
+    "scipy",
+    "umap-learn",
+    "igraph",
+)
+
+
+class State(Enum):
+    """What a stage finds where it wants to write."""
+
+    NEW = auto()
+    UNFINISHED = auto()
+    FINISHED = auto()
+
+
+def run_folder(run: str) -> Path:
+    """The folder of a run."""
+    return ROOT / "runs" / run
+
+
+def prepared_folder(name: str) -> Path:
+    """The folder of a prepared set."""
+    return ROOT / "data" / "prepared" / name
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file's content."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file so that it is either the old one or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON atomically; numbers that are not finite are refused by the reader, so they become null."""
+    write_text(path, json.dumps(_finite(content), indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        InputError: if the file is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError("no such file", path=path, hint="Run the stage that writes it first") from None
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"damaged JSON ({error})", path=path, hint="Delete the folder it is in and run again"
+        ) from None
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """Give an empty folder to fill; it takes the place of ``target`` only if the block ends without an error."""
+    partial = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        old = target.with_name(f".{target.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        if target.exists():
+            target.rename(old)
+        partial.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def open_stage(folder: Path, settings: dict[str, Any], inputs: dict[str, str]) -> State:
+    """Claim a folder for a stage and write its record.
+
+    Args:
+        folder: where the stage writes.
+        settings: everything in the configuration that changes the stage's output.
+        inputs: name → hash of what it reads.
+
+    Raises:
+        InputError: if the folder holds the output of other settings, inputs or another version.
+    """
+    wanted = {"version": __version__, "settings": _finite(settings), "inputs": inputs}
+    if not (folder / RECORD).exists():
+        write_json(folder / RECORD, {**wanted, "environment": environment()})
+        return State.NEW
+    found = read_json(folder / RECORD)
+    differences = sorted(_differences({key: found.get(key) for key in wanted}, wanted))
+    if differences:
+        raise InputError(
+            f"holds the output of other settings: {'; '.join(differences[:6])}",
+            path=folder,
+            hint="Choose another --run (or --data.name), or delete this folder",
+        )
+    return State.FINISHED if (folder / DONE).exists() else State.UNFINISHED
+
+
+def close_stage(folder: Path, summary: dict[str, Any]) -> None:
+    """Mark the stage in ``folder`` as finished."""
+    write_json(folder / DONE, summary)
+
+
+def environment() -> dict[str, Any]:
+    """What the numbers depend on besides settings and inputs."""
+    return {
+        "command": " ".join(sys.argv),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processors": os.cpu_count(),
+        "code": _git_state(),
+        "libraries": {name: metadata.version(name) for name in _LIBRARIES},
+    }
+
+
+def _git_state() -> str:
+    def git(*arguments: str) -> str:
+        return subprocess.run(  # noqa: S603
+            ["git", "-C", str(ROOT), *arguments],  # noqa: S607
+            capture_output=True, text=True, check=True,
+        ).stdout.strip()  # fmt: skip
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "HEAD") + (" with local changes" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "not a git checkout"
+
+
+def _finite(value: Any) -> Any:
+    """A copy that survives JSON unchanged: tuples as lists, NaN and infinity as null."""
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not abs(value) < float("inf"):
+        return None
+    return value
+
+
+def _differences(found: Any, wanted: Any, name: str = "") -> Iterator[str]:
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for key in sorted(set(found) | set(wanted)):
+            yield from _differences(found.get(key), wanted.get(key), f"{name}.{key}".lstrip("."))
+    elif found != wanted:
+        yield f"{name} was {found}, now {wanted}"
+
+
+def stage_inputs(*folders: Path) -> dict[str, str]:
+    """Name → hash of what earlier, finished stages wrote: their records say all that went into them.
+
+    Raises:
+        InputError: if one of them has not finished.
+    """
+    hashes = {}
+    for folder in folders:
+        if not (folder / DONE).exists():
+            raise InputError(
+                "this stage has not finished", path=folder, hint="Run it first; pretrain.sh and finetune.sh do"
+            )
+        record = read_json(folder / RECORD)
+        text = json.dumps([record["version"], record["settings"], record["inputs"]], sort_keys=True)
+        hashes[folder.name] = hashlib.sha256(text.encode()).hexdigest()
+    return hashes

@@ -1,0 +1,28 @@
+"""Where training runs and in which precision."""
+
+from typing import Literal
+
+import torch
+from accelerate import Accelerator
+
+
+def make_accelerator(precision: Literal["auto", "bf16", "fp32"]) -> Accelerator:
+    """The device that is there, in the precision asked for.
+
+    ``auto`` is bf16 autocast where the hardware multiplies bf16 (CUDA from Ampere on, CPUs with AVX-512 BF16 or
+    AMX), and fp32 elsewhere. Only CUDA and the CPU are used: on others the same seed would not give the same
+    numbers.
+    """
+    cuda = torch.cuda.is_available()
+    if precision == "auto":
+        precision = "bf16" if (torch.cuda.is_bf16_supported() if cuda else _cpu_multiplies_bf16()) else "fp32"
+    return Accelerator(mixed_precision="no" if precision == "fp32" else "bf16", cpu=not cuda)
+
+
+def precision_of(accelerator: Accelerator) -> str:
+    """In words, for the console and the record."""
+    return "bf16 autocast" if accelerator.mixed_precision == "bf16" else "fp32"
+
+
+def _cpu_multiplies_bf16() -> bool:
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

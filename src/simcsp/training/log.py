@@ -1,0 +1,56 @@
+"""Numbers of a training: ``metrics.jsonl`` is the truth, TensorBoard a view of it."""
+
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from torch.utils.tensorboard import SummaryWriter
+
+from simcsp import runs
+
+METRICS = "metrics.jsonl"
+
+
+class RunLog:
+    """Append-only record of one training.
+
+    Args:
+        folder: of the training.
+        step: the step it goes on from; what an interrupted run wrote after it is dropped.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / METRICS
+        kept = [record for record in read_metrics(folder) if record["step"] <= step] if step else []
+        runs.write_text(self._path, "".join(f"{json.dumps(record)}\n" for record in kept))
+        self.writer = SummaryWriter(str(folder), purge_step=step + 1 if step else None)
+
+    def scalars(self, step: int, values: dict[str, float]) -> None:
+        """Record named numbers of one step; a name with a slash groups curves on TensorBoard."""
+        with self._path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"step": step, **values}) + "\n")
+        for name, value in values.items():
+            self.writer.add_scalar(name, value, step)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.writer.close()
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """Records of a training, oldest first; a line cut off by a crash ends the reading."""
+    records = []
+    path = folder / METRICS
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                records.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+    return records

@@ -1,0 +1,142 @@
+"""The two phases of pre-training, measured as they go."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from transformers import PreTrainedModel
+
+from simcsp.config import PhaseConfig, RunConfig
+from simcsp.console import progress, say
+from simcsp.datasets.corpus import Corpus
+from simcsp.datasets.windows import WindowTable
+from simcsp.metrics.geometry import alignment, effective_rank, uniformity
+from simcsp.metrics.nmi import nmi
+from simcsp.metrics.sccs import draw_pairs, sccs
+from simcsp.model.embedding import embed
+from simcsp.model.encoder import hidden_state
+from simcsp.model.mlm import mask_tokens, mlm_loss
+from simcsp.model.objectives import PretrainingObjective
+from simcsp.report.figures import umap_figure
+from simcsp.sequence.alphabet import with_special_tokens
+from simcsp.sequence.sites import SITE_NAMES
+from simcsp.training.batches import PretrainingBatches
+from simcsp.training.checkpoint import Progress
+from simcsp.training.log import RunLog
+from simcsp.training.loop import Plan, train
+
+SCCS, NMI = "validation/sccs", "validation/nmi"
+_PICTURED = 1000  # windows in a UMAP picture while training
+_MLM_WINDOWS = 256  # windows the held-out MLM loss is measured on
+
+
+class SelectionMeasure:
+    """SCCS, NMI and the shape of the embedding on the selection part.
+
+    Args:
+        encoder: measured as it is at the time of the call.
+        selection: windows of the selection part; nothing else is looked at.
+        config: pooling, layer, clustering.
+        accelerator: device and precision.
+        last_step: at which the embeddings go to TensorBoard's projector, too.
+    """
+
+    def __init__(
+        self,
+        encoder: PreTrainedModel,
+        selection: WindowTable,
+        config: RunConfig,
+        accelerator: Accelerator,
+        last_step: int,
+    ) -> None:
+        self.encoder, self.selection, self.config, self.accelerator = encoder, selection, config, accelerator
+        self.last_step = last_step
+
+    def __call__(self, step: int, log: RunLog) -> dict[str, float]:
+        """Measure, and draw the UMAP picture of the moment."""
+        table, settings = self.selection, self.config.encoder
+        embeddings = embed(
+            self.encoder, table.tokens, pooling=settings.pooling, layer=settings.layer, accelerator=self.accelerator
+        )
+        pairs = draw_pairs(len(embeddings), np.random.default_rng(self.config.seed))
+        alike = pairs[table.label[pairs[:, 0]] == table.label[pairs[:, 1]]]
+        clusters = nmi(embeddings, table.label, table.site_type, self.config.nmi, self.config.seed)
+        agreement = sccs(embeddings, table.label, self.config.seed)
+        self._draw(embeddings, clusters.assignment, step, log)
+        return {
+            SCCS: agreement.value,
+            "validation/sccs_ceiling": agreement.ceiling,
+            NMI: clusters.value,
+            "validation/nmi_donor": clusters.donor,
+            "validation/nmi_acceptor": clusters.acceptor,
+            "validation/nmi_seed_sd": clusters.seed_sd,
+            "validation/ami": clusters.ami,
+            "validation/clusters": clusters.clusters,
+            "validation/alignment": alignment(embeddings[alike[:, 0]], embeddings[alike[:, 1]]),
+            "validation/uniformity": uniformity(embeddings, seed=self.config.seed),
+            "validation/effective_rank": effective_rank(embeddings),
+            **self._mlm(),
+        }
+
+    def _mlm(self) -> dict[str, float]:
+        """Held-out masked language modelling, always with the same masks."""
+        original = with_special_tokens(self.selection.tokens[:_MLM_WINDOWS])
+        masked = mask_tokens(original, self.config.pretrain.mask_share, np.random.default_rng(self.config.seed))
+        device = self.accelerator.device
+        with torch.inference_mode(), self.accelerator.autocast():
+            hidden = hidden_state(self.encoder, torch.from_numpy(masked.tokens).long().to(device), -1)
+            result = mlm_loss(
+                self.encoder,
+                hidden,
+                torch.from_numpy(original).long().to(device),
+                torch.from_numpy(masked.chosen).to(device),
+            )
+        return {"validation/mlm_loss": float(result.loss), "validation/mlm_accuracy": float(result.accuracy)}
+
+    def _draw(self, embeddings: np.ndarray, clusters: np.ndarray, step: int, log: RunLog) -> None:
+        rows = np.random.default_rng(self.config.seed).permutation(len(embeddings))[:_PICTURED]
+        table = self.selection.take(rows)
+        figure = umap_figure(embeddings[rows], table.label, table.site_type, clusters[rows], self.config.seed)
+        log.writer.add_figure("umap", figure, step)
+        if step == self.last_step:
+            self._project(embeddings[rows], table, clusters[rows], log)
+
+    def _project(self, embeddings: np.ndarray, table: WindowTable, clusters: np.ndarray, log: RunLog) -> None:
+        rows = [
+            [str(label), SITE_NAMES[site], species, str(cluster)]
+            for label, site, species, cluster in zip(table.label, table.site_type, table.species, clusters, strict=True)
+        ]
+        header = ["splice site", "type", "species", "cluster"]
+        log.writer.add_embedding(embeddings, metadata=rows, metadata_header=header, tag="windows")
+
+
+def run_phase(
+    name: str,
+    encoder: PreTrainedModel,
+    phase: PhaseConfig,
+    config: RunConfig,
+    corpus: Corpus,
+    selection: WindowTable,
+    folder: Path,
+    accelerator: Accelerator,
+    select: dict[str, Path],
+) -> Progress:
+    """Train one phase from wherever its checkpoints are; ``encoder`` ends with the weights of the last step."""
+    objective = PretrainingObjective(encoder, phase, pooling=config.encoder.pooling, layer=config.encoder.layer)
+    seed = int(np.random.SeedSequence([config.seed, len(name), *name.encode()]).generate_state(1)[0])
+    plan = Plan(
+        steps=phase.steps,
+        optimiser=phase,
+        evaluate_every=phase.evaluate_every,
+        save_every=phase.save_every,
+        seed=seed,
+        select=select,
+    )
+    batches = PretrainingBatches(corpus, phase, config.pretrain.mask_share, seed)
+    measure = SelectionMeasure(encoder, selection, config, accelerator, phase.steps)
+    with progress(None, f"pretrain: {name}", unit="step", total=phase.steps) as bar:
+        done = train(objective, batches, measure, plan, folder, accelerator, bar)
+    best = "; ".join(f"best {m.split('/')[-1].upper()} {v:.3f} at step {s}" for m, (v, s) in done.best.items())
+    say(f"pretrain: {name} done at step {done.step}{'; ' + best if best else ''}")
+    return done

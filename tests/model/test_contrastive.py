@@ -1,0 +1,82 @@
+import doctest
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+from torch import Tensor, nn
+
+from simcsp.model import contrastive
+from simcsp.model.contrastive import contrastive_loss
+
+
+def views(batch: int, width: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    first = torch.randn(batch, width, generator=generator)
+    return first, first + 0.3 * torch.randn(batch, width, generator=generator)
+
+
+@pytest.mark.parametrize("batch", [2, 7, 64])
+def test_value_and_gradient_are_those_of_sentence_transformers(batch: int) -> None:
+    ours = [view.requires_grad_() for view in views(batch, 24)]
+    theirs = [view.detach().clone().requires_grad_() for view in ours]
+
+    loss = contrastive_loss(ours[0], ours[1], temperature=0.05)
+    reference = MultipleNegativesRankingLoss(nn.Identity(), scale=20.0)
+    expected = reference.compute_loss_from_embeddings(theirs, labels=torch.empty(0))
+    loss.backward()
+    expected.backward()
+
+    torch.testing.assert_close(loss, expected, rtol=1e-6, atol=1e-6)
+    for our, their in zip(ours, theirs, strict=True):
+        assert our.grad is not None
+        assert their.grad is not None
+        assert float(their.grad.abs().max()) > 1e-4
+        torch.testing.assert_close(our.grad, their.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_hand_worked_example() -> None:
+    first = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    second = torch.tensor([[3.0, 4.0], [0.0, 1.0]])
+    # cosines: first row 0.6 and 0, second row 0.8 and 1; over τ = 0.2 they are 3, 0 and 4, 5
+    expected = (math.log(1 + math.exp(-3)) + math.log(1 + math.exp(-1))) / 2
+    assert float(contrastive_loss(first, second, 0.2)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_example_in_the_docstring_holds() -> None:
+    result = doctest.testmod(contrastive)
+    assert (result.failed, result.attempted) == (0, 2)
+
+
+@given(batch=st.integers(1, 40), temperature=st.floats(0.01, 2))
+def test_identical_embeddings_give_the_logarithm_of_the_batch_size(batch: int, temperature: float) -> None:
+    alike = torch.ones(batch, 5)
+    assert float(contrastive_loss(alike, alike, temperature)) == pytest.approx(math.log(batch), abs=1e-4)
+
+
+@given(st.lists(st.floats(1e-3, 1e3), min_size=12, max_size=12))
+def test_length_of_an_embedding_does_not_matter(lengths: list[float]) -> None:
+    first, second = views(6, 8)
+    scale = torch.tensor(lengths)[:, None]
+    stretched = contrastive_loss(first * scale[:6], second * scale[6:], 0.05)
+    torch.testing.assert_close(stretched, contrastive_loss(first, second, 0.05), rtol=1e-4, atol=1e-5)
+
+
+def test_separated_pairs_cost_nothing() -> None:
+    corners = torch.eye(8)
+    assert float(contrastive_loss(corners, corners, 0.05)) == pytest.approx(0, abs=1e-6)
+
+
+def test_pairs_are_matched_by_their_place_in_the_batch() -> None:
+    first, second = views(8, 16)
+    assert contrastive_loss(first, second.roll(1, dims=0), 0.05) > 10 * contrastive_loss(first, second, 0.05)
+
+
+def test_autocast_does_not_coarsen_the_cosines() -> None:
+    first, second = views(32, 16)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = contrastive_loss(first, second, 0.05)
+    assert inside.dtype == torch.float32
+    assert torch.equal(inside, contrastive_loss(first, second, 0.05))

@@ -1,0 +1,132 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from simcsp.model.encoder import hidden_state
+from simcsp.model.mlm import mask_tokens, mlm_loss
+from simcsp.sequence.alphabet import CLS, MASK, SEP, A, N, T, Tokens, with_special_tokens
+
+SHARE = 0.15
+
+
+@pytest.fixture(scope="module")
+def many() -> Tokens:
+    """200,000 nucleotides and 10,000 N, framed."""
+    letters = np.random.default_rng(0).choice(np.arange(N, T + 1), p=[0.048, *[0.238] * 4], size=(1000, 210))
+    return with_special_tokens(letters.astype(np.uint8))
+
+
+def within(count: int, of: int, share: float) -> bool:
+    """Whether a count is one that a binomial gives in all but 1 of 100,000 cases."""
+    low, high = stats.binom.interval(1 - 1e-5, of, share)
+    return bool(low <= count <= high)
+
+
+def test_fifteen_percent_of_the_nucleotides_are_chosen(many: Tokens) -> None:
+    chosen = mask_tokens(many, SHARE, np.random.default_rng(2)).chosen
+    assert within(int(chosen.sum()), int((many >= A).sum()), SHARE)
+
+
+def test_of_the_chosen_80_percent_are_masked_10_random_and_10_kept(many: Tokens) -> None:
+    tokens, chosen = mask_tokens(many, SHARE, np.random.default_rng(3))
+    seen, original = tokens[chosen], many[chosen]
+    masked = seen == MASK
+    assert within(int(masked.sum()), len(seen), 0.8)
+    # a random nucleotide is the original one in a quarter of the cases
+    assert within(int((~masked & (seen != original)).sum()), len(seen), 0.1 * 3 / 4)
+    assert within(int((seen == original).sum()), len(seen), 0.1 + 0.1 / 4)
+
+
+def test_random_nucleotides_are_uniform_whatever_they_replace(many: Tokens) -> None:
+    tokens, chosen = mask_tokens(many, SHARE, np.random.default_rng(4))
+    for letter in range(A, T + 1):
+        replaced = tokens[chosen & (many == letter) & (tokens != MASK) & (tokens != many)]
+        counts = [int((replaced == other).sum()) for other in range(A, T + 1) if other != letter]
+        assert sum(counts) == len(replaced) > 300
+        assert stats.chisquare(counts).pvalue > 1e-3
+
+
+def test_every_nucleotide_and_position_is_chosen_alike(many: Tokens) -> None:
+    chosen = mask_tokens(many, SHARE, np.random.default_rng(5)).chosen
+    asked = many >= A
+    assert all(within(int(chosen[many == x].sum()), int((many == x).sum()), SHARE) for x in range(A, T + 1))
+    columns = zip(chosen.T, asked.T, strict=True)
+    assert all(within(int(hit.sum()), int(possible.sum()), SHARE) for hit, possible in columns)
+
+
+def test_n_and_special_tokens_are_never_chosen_nor_put_in(many: Tokens) -> None:
+    tokens, chosen = mask_tokens(many, 0.99, np.random.default_rng(6))
+    assert not chosen[many < A].any()
+    assert set(np.unique(tokens[chosen])) == {MASK, *range(A, T + 1)}
+    for special in (CLS, SEP, N):
+        assert np.array_equal(tokens == special, many == special)
+
+
+def test_unchosen_tokens_stay_and_the_batch_given_is_not_changed(many: Tokens) -> None:
+    before = many.copy()
+    tokens, chosen = mask_tokens(many, SHARE, np.random.default_rng(7))
+    assert np.array_equal(tokens[~chosen], many[~chosen])
+    assert np.array_equal(many, before)
+    assert tokens.dtype == np.uint8
+
+
+def test_same_generator_gives_the_same_masks_and_another_seed_others(many: Tokens) -> None:
+    first, again, other = (mask_tokens(many, SHARE, np.random.default_rng(seed)) for seed in (8, 8, 9))
+    assert np.array_equal(first.tokens, again.tokens)
+    assert np.array_equal(first.chosen, again.chosen)
+    assert not np.array_equal(first.chosen, other.chosen)
+
+
+@given(st.integers(0, 2**32))
+def test_share_zero_changes_nothing(seed: int) -> None:
+    tokens = np.array([[CLS, 6, 7, 8, 9, 5, SEP]], dtype=np.uint8)
+    masked = mask_tokens(tokens, 0.0, np.random.default_rng(seed))
+    assert np.array_equal(masked.tokens, tokens)
+    assert not masked.chosen.any()
+
+
+def as_batch(windows: Tokens, share: float) -> tuple[Tensor, Tensor, Tensor]:
+    original = with_special_tokens(windows)
+    masked = mask_tokens(original, share, np.random.default_rng(10))
+    return torch.from_numpy(masked.tokens).long(), torch.from_numpy(original).long(), torch.from_numpy(masked.chosen)
+
+
+def test_loss_gradient_and_accuracy_are_those_of_the_hugging_face_model(
+    make_encoder: Callable[..., PreTrainedModel], windows: Tokens
+) -> None:
+    model = make_encoder(dropout=0.0)
+    tokens, original, chosen = as_batch(windows, 0.3)
+    watched = dict(model.named_parameters())
+    names = [name for name in watched if name.endswith(("word_embeddings.weight", "tok_embeddings.weight"))]
+    names += [name for name in watched if "1.mlp.Wo" in name or "1.output.dense.weight" in name]
+    assert len(names) == 2
+
+    expected = model(input_ids=tokens, labels=torch.where(chosen, original, -100))
+    expected_gradients = torch.autograd.grad(expected.loss, [watched[name] for name in names])
+    ours = mlm_loss(model, hidden_state(model, tokens, -1), original, chosen)
+    gradients = torch.autograd.grad(ours.loss, [watched[name] for name in names])
+
+    torch.testing.assert_close(ours.loss, expected.loss, rtol=0, atol=1e-6)
+    for gradient, theirs in zip(gradients, expected_gradients, strict=True):
+        assert float(theirs.abs().max()) > 1e-4
+        torch.testing.assert_close(gradient, theirs, rtol=0, atol=1e-6)
+    right = (expected.logits.argmax(-1) == original)[chosen].float().mean()
+    assert float(ours.accuracy) == pytest.approx(float(right))
+
+
+def test_batch_with_nothing_chosen_costs_nothing_and_moves_nothing(
+    make_encoder: Callable[..., PreTrainedModel], windows: Tokens
+) -> None:
+    model = make_encoder()
+    tokens, original, chosen = as_batch(windows, 0.0)
+    result = mlm_loss(model, hidden_state(model, tokens, -1), original, chosen)
+    result.loss.backward()
+    assert (float(result.loss), float(result.accuracy)) == (0.0, 0.0)
+    assert all(p.grad is None or not p.grad.any() for p in model.parameters())

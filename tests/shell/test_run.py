@@ -1,0 +1,125 @@
+"""run.sh: help, setup, demo and test; .ci/run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.shell.conftest import Machine
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_help_lists_every_command(machine: Machine) -> None:
+    commands = re.findall(r"^  ([a-z]+)\) ", (ROOT / "run.sh").read_text(), flags=re.MULTILINE)
+    listed = machine.bash("run.sh", "help")
+    assert listed.returncode == 0
+    assert len(commands) >= 6
+    assert [name for name in commands if name != "start" and f"\n  {name} " not in listed.stdout] == []
+
+
+def test_unknown_command_shows_the_usage_and_exits_2(machine: Machine) -> None:
+    done = machine.bash("run.sh", "demmo")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "demmo" in done.stderr
+    assert "usage: bash run.sh" in done.stderr
+
+
+def test_setup_installs_once_until_a_pin_changes(machine: Machine) -> None:
+    assert machine.bash("run.sh", "setup").returncode == 0
+    torch, package = machine.calls("python [-m] [pip]")
+    assert "[torch==" in torch
+    assert package.endswith("[--constraint] [constraints.txt] [--editable] [.]")
+    machine.forget()
+    assert machine.bash("run.sh", "setup").stdout == ""
+    assert machine.calls() == []
+    with (machine.checkout / "constraints.txt").open("a") as pins:
+        pins.write("new==1.0\n")
+    assert machine.bash("run.sh", "setup").returncode == 0
+    assert len(machine.calls("python3 [-m] [venv]")) == 1
+
+
+def test_interrupted_setup_is_done_again_from_the_start(machine: Machine) -> None:
+    assert machine.bash("run.sh", "setup", FAIL="*--editable*").returncode == 7
+    (machine.checkout / ".venv/half-installed").touch()
+    machine.forget()
+    assert machine.bash("run.sh", "setup").returncode == 0
+    assert len(machine.calls("python3 [-m] [venv]")) == 1
+    assert not (machine.checkout / ".venv/half-installed").exists()
+
+
+def test_setup_keeps_an_environment_it_did_not_make(machine: Machine) -> None:
+    (machine.checkout / ".venv").mkdir()
+    (machine.checkout / ".venv/mine").touch()
+    done = machine.bash("run.sh", "setup")
+    assert done.returncode == 1
+    assert ".venv was not made by run.sh" in done.stderr
+    assert (machine.checkout / ".venv/mine").exists()
+
+
+@pytest.mark.parametrize(
+    ("system", "gpu", "fail", "from_cpu_index"),
+    [
+        ("Linux", False, "", True),
+        ("Linux", True, "", False),
+        ("Linux", False, "*urllib*", False),  # the index cannot be reached
+        ("Darwin", False, "", False),
+    ],
+)
+def test_cpu_build_of_torch_is_for_linux_without_gpu(
+    machine: Machine, *, system: str, gpu: bool, fail: str, from_cpu_index: bool
+) -> None:
+    machine.add("uname", f"#!/usr/bin/env bash\necho {system}\n")
+    if gpu:
+        machine.add("nvidia-smi")
+    assert machine.bash("run.sh", "setup", FAIL=fail).returncode == 0
+    torch = machine.calls("python [-m] [pip]")[0]
+    assert ("[--extra-index-url] [https://download.pytorch.org/whl/cpu]" in torch) is from_cpu_index
+
+
+def test_unsuitable_python_is_one_sentence_with_the_versions_found(machine: Machine) -> None:
+    machine.add("python3.11", "#!/usr/bin/env bash\necho 3.14\n")
+    done = machine.bash("run.sh", "setup", VERSION="3.9")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "python3 is 3.9, python3.11 is 3.14" in done.stderr
+    assert not (machine.checkout / ".venv").exists()
+
+
+def test_demo_goes_through_the_four_stages_and_names_the_report(machine: Machine) -> None:
+    done = machine.bash("run.sh", "demo")
+    assert done.returncode == 0, done.stderr
+    stages = [call.split(".py]")[0] for call in machine.calls("python [src/")]
+    assert stages == [f"python [src/{stage}" for stage in ("prepare", "pretrain", "finetune", "report")]
+    assert done.stdout.endswith("runs/demo/report/report.md\n")
+
+
+CHECKS = ["ruff [check]", "ruff [format] [--check]", "mypy", "shellcheck", "python [-m] [pytest] [-k] [one]"]
+
+
+@pytest.mark.parametrize(
+    ("fail", "reached"), [("", 5), ("ruff check*", 1), ("ruff format*", 2), ("mypy*", 3), ("shellcheck*", 4)]
+)
+def test_checks_run_in_order_and_stop_at_the_first_failure(machine: Machine, fail: str, reached: int) -> None:
+    done = machine.bash("run.sh", "test", "-k", "one", FAIL=fail)
+    assert done.returncode == (7 if fail else 0)
+    assert machine.calls("python [-m] [pip]")[-1].endswith("[.[test]]")
+    ran = [call for call in machine.calls() if call.startswith(("ruff", "mypy", "shellcheck", "python [-m] [pytest"))]
+    assert len(ran) == reached
+    assert all(call.startswith(check) for call, check in zip(ran, CHECKS, strict=False))
+
+
+def test_demo_does_not_undo_the_test_tools(machine: Machine) -> None:
+    assert machine.bash("run.sh", "test").returncode == 0
+    machine.forget()
+    assert machine.bash("run.sh", "setup").returncode == 0
+    assert machine.calls() == []
+
+
+def test_ci_runs_the_tests_without_input(machine: Machine) -> None:
+    (machine.checkout / "run.sh").write_text('echo "$* $CI $(cat)."\n')
+    assert machine.bash(".ci/run").stdout == "test true .\n"
