@@ -20,4 +20,5 @@ if [[ $# -gt 0 && $1 != -* ]]; then config=$1; shift; fi
 
 trap 'exit 130' INT # also when the stage answers Ctrl-C by ending in good order
 "$python" src/finetune.py --config "$config" "$@"
+"$python" src/evaluate.py --config "$config" "$@"
 exec "$python" src/report.py --config "$config" "$@"

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from simcsp.metrics.classification import scores_by_site
-from simcsp.metrics.nmi import nmi
-from simcsp.metrics.sccs import sccs
 
 from simcsp import runs
-from simcsp.config import RunConfig, as_plain, parse_config
+from simcsp.config import RunConfig, parse_config, stage_settings
 from simcsp.console import progress, run_script, say
 from simcsp.datasets.splits import selection_rows
 from simcsp.datasets.windows import WindowTable, load_windows
+from simcsp.metrics.classification import scores_by_site
+from simcsp.metrics.nmi import nmi
+from simcsp.metrics.sccs import sccs
 from simcsp.model.embedding import embed
 from simcsp.model.encoder import load_checkpoint
 from simcsp.report.layout import umap_layout
@@ -38,14 +38,18 @@ def main() -> None:
     config = parse_config(__doc__)
     prepared, run = runs.prepared_folder(config.data.name), runs.run_folder(config.run)
     folder = run / "evaluation"
-    inputs = runs.stage_inputs(prepared, run / "pretrain", run / "finetune")
-    settings = {"seed": config.seed, "nmi": as_plain(config.nmi)}
-    if runs.open_stage(folder, settings, inputs) is runs.State.FINISHED:
+    inputs = {
+        **runs.finished_stage(prepared, stage_settings(config, "prepare")),
+        **runs.finished_stage(run / "pretrain", stage_settings(config, "pretrain")),
+        **runs.finished_stage(run / "finetune", stage_settings(config, "finetune")),
+    }
+    if runs.open_stage(folder, stage_settings(config, "evaluation"), inputs) is runs.State.FINISHED:
         say(f"evaluate: {folder.relative_to(runs.ROOT)} is complete")
         return
     table = load_windows(prepared / "windows")
     scores = _selection_scores(config, table.take(selection_rows(table, config.split)), run, folder)
-    folds = sorted((run / "finetune").glob("*/fold-*"))
+    models = runs.read_json(run / "finetune" / runs.DONE)["models"]
+    folds = [run / "finetune" / model / f"fold-{k}" for model in models for k in range(config.split.folds)]
     for fold in progress(folds, "evaluate", unit="fold"):
         scores += _fold_scores(fold, config, table)
     runs.write_text(folder / SCORES, pd.DataFrame(scores).to_csv(index=False))

@@ -16,14 +16,14 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from simcsp import runs
-from simcsp.config import RunConfig, as_plain, parse_config
+from simcsp.config import RunConfig, parse_config, stage_settings
 from simcsp.console import progress, run_script, say
 from simcsp.datasets.splits import Fold, fold_rows
 from simcsp.datasets.windows import WindowTable, load_windows
 from simcsp.model.encoder import load_checkpoint, random_encoder
 from simcsp.model.yardstick import logistic_regression
 from simcsp.training.devices import make_accelerator
-from simcsp.training.finetuning import asked_rows, finetune_fold, planned_steps, write_predictions
+from simcsp.training.finetuning import asked_rows, finetune_fold, planned_steps, training_rows, write_predictions
 
 YARDSTICK = "logistic_regression"
 
@@ -33,8 +33,11 @@ def main() -> None:
     config = parse_config(__doc__)
     prepared, run = runs.prepared_folder(config.data.name), runs.run_folder(config.run)
     folder = run / "finetune"
-    inputs = runs.stage_inputs(prepared, run / "pretrain")
-    if runs.open_stage(folder, _settings(config), inputs) is runs.State.FINISHED:
+    inputs = {
+        **runs.finished_stage(prepared, stage_settings(config, "prepare")),
+        **runs.finished_stage(run / "pretrain", stage_settings(config, "pretrain")),
+    }
+    if runs.open_stage(folder, stage_settings(config, "finetune"), inputs) is runs.State.FINISHED:
         say(f"finetune: {folder.relative_to(runs.ROOT)} is complete")
         return
     table = load_windows(prepared / "windows")
@@ -48,7 +51,9 @@ def main() -> None:
     for k, fold in enumerate(folds):
         target = folder / YARDSTICK / f"fold-{k}"
         target.mkdir(parents=True, exist_ok=True)
-        write_predictions(target, table, fold, logistic_regression(table, fold, asked_rows(fold)))
+        train = training_rows(fold, config.finetune.labels, _fold_seed(config, k))
+        probabilities = logistic_regression(table, fold._replace(train=train), asked_rows(fold))
+        write_predictions(target, table, fold, probabilities)
     runs.close_stage(folder, {"models": [*config.finetune.initialisations, YARDSTICK]})
     say(f"finetune: {len(folds)} folds × {len(config.finetune.initialisations)} initialisations and the yardstick done")
 
@@ -67,11 +72,16 @@ def _one(
     if (folder / runs.DONE).exists():
         bar.update(planned_steps(fold, config))
         return
-    seed = int(np.random.SeedSequence([config.seed, k]).generate_state(1)[0])
+    seed = _fold_seed(config, k)
     encoder = _encoder(name, config, seed)
     finetune_fold(encoder, table, fold, config, seed, folder, accelerator, bar)
     for checkpoint in folder.glob("checkpoint-*"):  # resuming is over, and there are many folds
         shutil.rmtree(checkpoint)
+
+
+def _fold_seed(config: RunConfig, k: int) -> int:
+    """The same for every initialisation, so that their comparison on a fold is paired."""
+    return int(np.random.SeedSequence([config.seed, k]).generate_state(1)[0])
 
 
 def _encoder(name: str, config: RunConfig, seed: int) -> PreTrainedModel:
@@ -79,10 +89,6 @@ def _encoder(name: str, config: RunConfig, seed: int) -> PreTrainedModel:
     if name == "random":
         return random_encoder(pretrained / "baseline", dropout=config.encoder.dropout, seed=seed)
     return load_checkpoint(pretrained / name, dropout=config.encoder.dropout, tokens=config.data.window + 2)
-
-
-def _settings(config: RunConfig) -> dict[str, object]:
-    return {name: as_plain(getattr(config, name)) for name in ("seed", "precision", "encoder", "split", "finetune")}
 
 
 if __name__ == "__main__":

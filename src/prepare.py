@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from simcsp import runs
-from simcsp.config import RunConfig, as_plain, parse_config
+from simcsp.config import RunConfig, as_plain, parse_config, stage_settings
 from simcsp.console import run_script, say
 from simcsp.datasets.corpus import Corpus, write_corpus
 from simcsp.datasets.readers import READERS
@@ -30,8 +30,7 @@ def main() -> None:
     config = parse_config(__doc__)
     _simulate(config)
     target = runs.prepared_folder(config.data.name)
-    settings = {"data": as_plain(config.data), "split": as_plain(config.split), "seed": config.seed}
-    state = runs.open_stage(target, settings, _input_hashes(config))
+    state = runs.open_stage(target, stage_settings(config, "prepare"), _input_hashes(config))
     if state is runs.State.FINISHED:
         say(f"prepare: {target.relative_to(runs.ROOT)} is complete")
         return

@@ -7,8 +7,10 @@
 Writes runs/<run>/pretrain. Killed or stopped, it goes on from the last checkpoint when called again.
 """
 
+from pathlib import Path
+
 from simcsp import runs
-from simcsp.config import RunConfig, as_plain, parse_config
+from simcsp.config import RunConfig, parse_config, stage_settings
 from simcsp.console import run_script, say
 from simcsp.datasets.corpus import Corpus
 from simcsp.datasets.splits import selection_rows
@@ -23,7 +25,8 @@ def main() -> None:
     config = parse_config(__doc__)
     prepared = runs.prepared_folder(config.data.name)
     folder = runs.run_folder(config.run) / "pretrain"
-    if runs.open_stage(folder, _settings(config), runs.stage_inputs(prepared)) is runs.State.FINISHED:
+    inputs = {**runs.finished_stage(prepared, stage_settings(config, "prepare")), **_initial_weights(config)}
+    if runs.open_stage(folder, stage_settings(config, "pretrain"), inputs) is runs.State.FINISHED:
         say(f"pretrain: {folder.relative_to(runs.ROOT)} is complete")
         return
     accelerator = make_accelerator(config.precision)
@@ -48,9 +51,10 @@ def main() -> None:
     runs.close_stage(folder, {"best": done.best})
 
 
-def _settings(config: RunConfig) -> dict[str, object]:
-    names = ("seed", "precision", "data", "split", "encoder", "pretrain", "nmi")
-    return {name: as_plain(getattr(config, name)) for name in names}
+def _initial_weights(config: RunConfig) -> dict[str, str]:
+    """Hash of the weights that training starts from, if it does not start from scratch."""
+    weights = Path(config.encoder.init) / "model.safetensors"
+    return {config.encoder.init: runs.sha256(weights)} if weights.is_file() else {}
 
 
 if __name__ == "__main__":

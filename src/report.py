@@ -14,9 +14,8 @@ from matplotlib.figure import Figure
 
 from evaluate import PRETRAINED, SCORES, SELECTION
 from simcsp import runs
-from simcsp.config import RunConfig, parse_config
+from simcsp.config import RunConfig, parse_config, stage_settings
 from simcsp.console import run_script, say
-from simcsp.errors import InputError
 from simcsp.report import figures
 from simcsp.report.document import answer, markdown_report
 from simcsp.report.tables import compare_with_baseline, fold_scores, metrics_json, site_means
@@ -28,8 +27,8 @@ def main() -> None:
     """Write the report."""
     config = parse_config(__doc__)
     run = runs.run_folder(config.run)
-    if not (run / "evaluation" / runs.DONE).exists():
-        raise InputError("this run is not evaluated yet", path=run, hint="bash finetune.sh does it")
+    for stage in ("pretrain", "finetune", "evaluation"):
+        runs.finished_stage(run / stage, stage_settings(config, stage))
     scores = pd.read_csv(run / "evaluation" / SCORES, dtype={"fold": str})
     table = fold_scores(scores)
     comparisons = compare_with_baseline(table, test_to_train=_test_to_train(config))

@@ -4,10 +4,11 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-for _library in ("OMP", "MKL", "OPENBLAS"):  # one thread: sums come out the same on every machine
-    os.environ[f"{_library}_NUM_THREADS"] = "1"
-
 import pytest
+
+# One thread: sums come out the same on every machine. Read by numpy and torch, which are imported later.
+for _library in ("OMP", "MKL", "OPENBLAS"):
+    os.environ[f"{_library}_NUM_THREADS"] = "1"
 
 # Nothing but the dinucleotides written here is a GT or an AG of either gene's strand inside the gene.
 MINI_SEQUENCE = "".join(

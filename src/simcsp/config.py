@@ -318,6 +318,25 @@ def parse_config(description: str, arguments: list[str] | None = None) -> RunCon
     return RunConfig(**{f.name: settings[f.name] for f in fields})
 
 
+STAGE_SETTINGS = {
+    "prepare": ("seed", "data", "split"),
+    "pretrain": ("seed", "precision", "encoder", "pretrain", "nmi"),
+    "finetune": ("seed", "precision", "encoder", "finetune"),
+    "evaluation": ("seed", "precision", "encoder", "nmi"),
+}
+
+
+def stage_settings(config: RunConfig, stage: str) -> dict[str, Any]:
+    """The part of a configuration that changes what a stage writes; earlier stages answer for theirs.
+
+    Where the data lie is no part of it: what is in them is hashed.
+    """
+    settings = {name: as_plain(getattr(config, name)) for name in STAGE_SETTINGS[stage]}
+    if "data" in settings:
+        del settings["data"]["root"]
+    return settings
+
+
 def as_plain(config: Any) -> Any:
     """A dataclass as nested dicts, lists, strings and numbers, for YAML and JSON."""
     if dataclasses.is_dataclass(config):

@@ -1,10 +1,12 @@
 """What a script says: one line per stage, progress with time left, one sentence per error."""
 
 import errno
+import os
 import sys
 from collections.abc import Callable, Iterable
 from typing import NoReturn, TypeVar
 
+from safetensors import SafetensorError
 from tqdm import tqdm
 
 from simcsp.errors import InputError
@@ -23,10 +25,10 @@ def run_script(main: Callable[[], None]) -> NoReturn:
         _fail(str(error), 1)
     except KeyboardInterrupt:
         _fail("Interrupted. Run the same command again to go on from the last checkpoint.", INTERRUPTED)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            _fail("The disk is full. Free some space and run the same command again.", 1)
-        raise
+    except (OSError, RuntimeError, SafetensorError) as error:
+        if getattr(error, "errno", None) != errno.ENOSPC and os.strerror(errno.ENOSPC) not in str(error):
+            raise
+        _fail("The disk is full. Free some space and run the same command again.", 1)
     sys.exit(0)
 
 

@@ -130,15 +130,25 @@ def open_stage(folder: Path, settings: dict[str, Any], inputs: dict[str, str]) -
     if not (folder / RECORD).exists():
         write_json(folder / RECORD, {**wanted, "environment": environment()})
         return State.NEW
-    found = read_json(folder / RECORD)
-    differences = sorted(_differences({key: found.get(key) for key in wanted}, wanted))
-    if differences:
-        raise InputError(
-            f"holds the output of other settings: {'; '.join(differences[:6])}",
-            path=folder,
-            hint="Choose another --run (or --data.name), or delete this folder",
-        )
+    _refuse_others(folder, wanted)
     return State.FINISHED if (folder / DONE).exists() else State.UNFINISHED
+
+
+def finished_stage(folder: Path, settings: dict[str, Any]) -> dict[str, str]:
+    """Vouch for the output of an earlier stage.
+
+    Returns:
+        The folder's name and a hash of all that went into it, for the record of the stage that reads it.
+
+    Raises:
+        InputError: if the stage has not finished, or was run with other settings.
+    """
+    if not (folder / DONE).exists():
+        raise InputError("this stage has not finished", path=folder, hint="pretrain.sh and finetune.sh run all of them")
+    _refuse_others(folder, {"version": __version__, "settings": _finite(settings)})
+    record = read_json(folder / RECORD)
+    text = json.dumps([record["version"], record["settings"], record["inputs"]], sort_keys=True)
+    return {folder.name: hashlib.sha256(text.encode()).hexdigest()}
 
 
 def close_stage(folder: Path, summary: dict[str, Any]) -> None:
@@ -184,27 +194,20 @@ def _finite(value: Any) -> Any:
     return value
 
 
+def _refuse_others(folder: Path, wanted: dict[str, Any]) -> None:
+    found = read_json(folder / RECORD)
+    differences = sorted(_differences({key: found.get(key) for key in wanted}, wanted))
+    if differences:
+        raise InputError(
+            f"holds the output of other settings: {'; '.join(differences[:6])}",
+            path=folder,
+            hint="Choose another --run (or --data.name), or delete this folder",
+        )
+
+
 def _differences(found: Any, wanted: Any, name: str = "") -> Iterator[str]:
     if isinstance(found, dict) and isinstance(wanted, dict):
         for key in sorted(set(found) | set(wanted)):
             yield from _differences(found.get(key), wanted.get(key), f"{name}.{key}".lstrip("."))
     elif found != wanted:
         yield f"{name} was {found}, now {wanted}"
-
-
-def stage_inputs(*folders: Path) -> dict[str, str]:
-    """Name → hash of what earlier, finished stages wrote: their records say all that went into them.
-
-    Raises:
-        InputError: if one of them has not finished.
-    """
-    hashes = {}
-    for folder in folders:
-        if not (folder / DONE).exists():
-            raise InputError(
-                "this stage has not finished", path=folder, hint="Run it first; pretrain.sh and finetune.sh do"
-            )
-        record = read_json(folder / RECORD)
-        text = json.dumps([record["version"], record["settings"], record["inputs"]], sort_keys=True)
-        hashes[folder.name] = hashlib.sha256(text.encode()).hexdigest()
-    return hashes

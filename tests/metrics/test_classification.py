@@ -2,17 +2,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu
 
 from simcsp.metrics.classification import SCORES, classification_scores, scores_by_site
 from simcsp.sequence.sites import ACCEPTOR, DONOR
+
+IntArray = NDArray[np.int64]
 
 # 3 true positives, 1 false positive, 2 false negatives, 4 true negatives
 LABELS = np.array([1, 1, 1, 0, 1, 1, 0, 0, 0, 0])
 PROBABILITIES = np.array([0.9, 0.8, 0.7, 0.6, 0.4, 0.3, 0.2, 0.1, 0.05, 0.0])
 
 
-def test_scores_of_a_confusion_matrix_worked_by_hand():
+def test_scores_of_a_confusion_matrix_worked_by_hand() -> None:
     scores = classification_scores(LABELS, PROBABILITIES)
     assert tuple(scores) == SCORES
     assert scores == pytest.approx(
@@ -30,7 +33,7 @@ def test_scores_of_a_confusion_matrix_worked_by_hand():
 
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 8)), min_size=2, max_size=40))
-def test_auroc_is_the_chance_of_ranking_a_site_above_a_decoy(windows):
+def test_auroc_is_the_chance_of_ranking_a_site_above_a_decoy(windows: list[tuple[int, int]]) -> None:
     labels, eighths = np.array(windows).T
     if np.unique(labels).size < 2:
         return
@@ -39,7 +42,7 @@ def test_auroc_is_the_chance_of_ranking_a_site_above_a_decoy(windows):
     assert classification_scores(labels, eighths / 8)["auroc"] == pytest.approx(expected)
 
 
-def test_threshold_is_exclusive_and_can_be_set():
+def test_threshold_is_exclusive_and_can_be_set() -> None:
     labels, probabilities = np.array([1, 1, 0]), np.array([0.5, 0.51, 0.2])
     assert classification_scores(labels, probabilities)["recall"] == 0.5
     assert classification_scores(labels, probabilities, threshold=0.49)["recall"] == 1.0
@@ -47,25 +50,25 @@ def test_threshold_is_exclusive_and_can_be_set():
 
 
 @pytest.mark.parametrize("label", [0, 1])
-def test_one_label_leaves_ranking_scores_undefined(label):
+def test_one_label_leaves_ranking_scores_undefined(label: int) -> None:
     scores = classification_scores(np.full(4, label), np.array([0.1, 0.4, 0.6, 0.9]))
     assert np.isnan([scores["auroc"], scores["average_precision"]]).all()
     assert (scores["accuracy"], scores["recall"], scores["mcc"]) == (0.5, 0.5 * label, 0.0)
 
 
-def test_nothing_called_gives_zero_and_no_warning():
+def test_nothing_called_gives_zero_and_no_warning() -> None:
     scores = classification_scores(np.array([0, 1]), np.array([0.1, 0.2]))
     assert (scores["f1"], scores["precision"], scores["mcc"]) == (0.0, 0.0, 0.0)
     assert scores["auroc"] == 1.0
 
 
-def test_no_windows_leave_every_score_undefined():
+def test_no_windows_leave_every_score_undefined() -> None:
     scores = classification_scores(np.array([], dtype=np.int64), np.array([]))
     assert tuple(scores) == SCORES
     assert np.isnan(list(scores.values())).all()
 
 
-def test_site_types_are_scored_apart():
+def test_site_types_are_scored_apart() -> None:
     site_types = np.where(np.arange(10) % 2, ACCEPTOR, DONOR)
     by_site = scores_by_site(LABELS, PROBABILITIES, site_types, threshold=0.35)
     assert by_site == {
@@ -77,7 +80,7 @@ def test_site_types_are_scored_apart():
     assert by_site["acceptor"]["f1"] == pytest.approx(0.5)
 
 
-def test_an_absent_site_type_is_nan():
+def test_an_absent_site_type_is_nan() -> None:
     by_site = scores_by_site(LABELS, PROBABILITIES, np.full(10, DONOR))
     assert by_site["donor"] == by_site["all"]
     assert np.isnan(list(by_site["acceptor"].values())).all()
@@ -92,12 +95,12 @@ def test_an_absent_site_type_is_nan():
         ([0, 1, 1], [0.2, 0.3], "are not"),
     ],
 )
-def test_input_without_scores_is_refused(labels, probabilities, problem):
+def test_input_without_scores_is_refused(labels: list[int], probabilities: list[float], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         classification_scores(np.array(labels), np.array(probabilities))
 
 
 @pytest.mark.parametrize(("site_types", "problem"), [(np.full(10, 5), "other than"), (np.zeros(9), "differ")])
-def test_unknown_site_types_are_refused(site_types, problem):
+def test_unknown_site_types_are_refused(site_types: IntArray, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         scores_by_site(LABELS, PROBABILITIES, site_types)

@@ -1,18 +1,21 @@
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import huggingface_hub.constants
 import numpy as np
 import pytest
-import transformers
+import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from simcsp.config import EncoderConfig
-from simcsp.model.encoder import load_encoder
-from simcsp.sequence.alphabet import A, Tokens
+from simcsp.console import quiet_libraries
+from simcsp.model.encoder import load_encoder, save_checkpoint
+from simcsp.sequence.alphabet import A, Tokens, with_special_tokens
 
 LENGTH = 20
 SMALL = {"hidden": 16, "layers": 2, "heads": 2, "intermediate": 32, "local_attention": 8}
@@ -36,8 +39,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def quiet() -> None:
-    transformers.logging.disable_progress_bar()
-    transformers.logging.set_verbosity_error()
+    quiet_libraries()
 
 
 @pytest.fixture
@@ -65,3 +67,15 @@ def make_encoder(architecture: str) -> Callable[..., PreTrainedModel]:
 @pytest.fixture
 def windows() -> Tokens:
     return np.random.default_rng(1).integers(A, A + 4, size=(6, LENGTH), dtype=np.uint8)
+
+
+@pytest.fixture
+def batch(windows: Tokens) -> Tensor:
+    return torch.from_numpy(with_special_tokens(windows)).long()
+
+
+@pytest.fixture
+def checkpoint(make_encoder: Callable[..., PreTrainedModel], tmp_path: Path) -> Path:
+    folder = tmp_path / "checkpoint"
+    save_checkpoint(make_encoder(seed=3), folder)
+    return folder

@@ -1,9 +1,10 @@
 import doctest
 import math
+from typing import Any, cast
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 from torch import Tensor, nn
@@ -12,29 +13,26 @@ from simcsp.model import contrastive
 from simcsp.model.contrastive import contrastive_loss
 
 
-def views(batch: int, width: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
+def views(batch: int, width: int, noise: float = 0.3) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
     first = torch.randn(batch, width, generator=generator)
-    return first, first + 0.3 * torch.randn(batch, width, generator=generator)
+    return first, first + noise * torch.randn(batch, width, generator=generator)
 
 
 @pytest.mark.parametrize("batch", [2, 7, 64])
 def test_value_and_gradient_are_those_of_sentence_transformers(batch: int) -> None:
-    ours = [view.requires_grad_() for view in views(batch, 24)]
+    ours = [view.requires_grad_() for view in views(batch, 6, noise=1.0)]
     theirs = [view.detach().clone().requires_grad_() for view in ours]
 
     loss = contrastive_loss(ours[0], ours[1], temperature=0.05)
-    reference = MultipleNegativesRankingLoss(nn.Identity(), scale=20.0)
+    reference = MultipleNegativesRankingLoss(cast("Any", nn.Identity()), scale=20.0)
     expected = reference.compute_loss_from_embeddings(theirs, labels=torch.empty(0))
-    loss.backward()
-    expected.backward()
+    gradients, expected_gradients = torch.autograd.grad(loss, ours), torch.autograd.grad(expected, theirs)
 
     torch.testing.assert_close(loss, expected, rtol=1e-6, atol=1e-6)
-    for our, their in zip(ours, theirs, strict=True):
-        assert our.grad is not None
-        assert their.grad is not None
-        assert float(their.grad.abs().max()) > 1e-4
-        torch.testing.assert_close(our.grad, their.grad, rtol=1e-4, atol=1e-6)
+    for gradient, their in zip(gradients, expected_gradients, strict=True):
+        assert float(their.abs().max()) > 1e-2
+        torch.testing.assert_close(gradient, their, rtol=1e-4, atol=1e-6)
 
 
 def test_hand_worked_example() -> None:
@@ -50,12 +48,14 @@ def test_example_in_the_docstring_holds() -> None:
     assert (result.failed, result.attempted) == (0, 2)
 
 
+@settings(deadline=None)
 @given(batch=st.integers(1, 40), temperature=st.floats(0.01, 2))
 def test_identical_embeddings_give_the_logarithm_of_the_batch_size(batch: int, temperature: float) -> None:
     alike = torch.ones(batch, 5)
     assert float(contrastive_loss(alike, alike, temperature)) == pytest.approx(math.log(batch), abs=1e-4)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(1e-3, 1e3), min_size=12, max_size=12))
 def test_length_of_an_embedding_does_not_matter(lengths: list[float]) -> None:
     first, second = views(6, 8)

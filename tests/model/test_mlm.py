@@ -1,13 +1,13 @@
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from simcsp.model.encoder import hidden_state
 from simcsp.model.mlm import mask_tokens, mlm_loss
@@ -84,6 +84,7 @@ def test_same_generator_gives_the_same_masks_and_another_seed_others(many: Token
     assert not np.array_equal(first.chosen, other.chosen)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32))
 def test_share_zero_changes_nothing(seed: int) -> None:
     tokens = np.array([[CLS, 6, 7, 8, 9, 5, SEP]], dtype=np.uint8)
@@ -99,7 +100,7 @@ def as_batch(windows: Tokens, share: float) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def test_loss_gradient_and_accuracy_are_those_of_the_hugging_face_model(
-    make_encoder: Callable[..., PreTrainedModel], windows: Tokens
+    make_encoder: Callable[..., Any], windows: Tokens
 ) -> None:
     model = make_encoder(dropout=0.0)
     tokens, original, chosen = as_batch(windows, 0.3)
@@ -115,18 +116,18 @@ def test_loss_gradient_and_accuracy_are_those_of_the_hugging_face_model(
 
     torch.testing.assert_close(ours.loss, expected.loss, rtol=0, atol=1e-6)
     for gradient, theirs in zip(gradients, expected_gradients, strict=True):
-        assert float(theirs.abs().max()) > 1e-4
-        torch.testing.assert_close(gradient, theirs, rtol=0, atol=1e-6)
+        assert float(theirs.abs().max()) > 1e-5
+        torch.testing.assert_close(gradient, theirs, rtol=1e-4, atol=1e-7)
     right = (expected.logits.argmax(-1) == original)[chosen].float().mean()
     assert float(ours.accuracy) == pytest.approx(float(right))
 
 
 def test_batch_with_nothing_chosen_costs_nothing_and_moves_nothing(
-    make_encoder: Callable[..., PreTrainedModel], windows: Tokens
+    make_encoder: Callable[..., Any], windows: Tokens
 ) -> None:
     model = make_encoder()
     tokens, original, chosen = as_batch(windows, 0.0)
     result = mlm_loss(model, hidden_state(model, tokens, -1), original, chosen)
-    result.loss.backward()
-    assert (float(result.loss), float(result.accuracy)) == (0.0, 0.0)
+    torch.autograd.backward(result.loss)
+    assert (float(result.loss.detach()), float(result.accuracy)) == (0.0, 0.0)
     assert all(p.grad is None or not p.grad.any() for p in model.parameters())

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, BertTokenizer
 
@@ -34,12 +34,14 @@ def by_table(sequence: str) -> list[int]:
     return ids
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=LETTERS + LETTERS.lower(), max_size=150))
 def test_ids_are_those_of_the_table_with_and_without_spaces(tokenizer: Any, sequence: str) -> None:
     assert tokenizer(sequence).input_ids == by_table(sequence)
     assert tokenizer(" ".join(sequence)).input_ids == by_table(sequence)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=LETTERS + "acgun" + "EFXZez-.*?123", min_size=1, max_size=60))
 def test_what_is_no_nucleotide_is_unknown_to_both(tokenizer: Any, sequence: str) -> None:
     assert tokenizer(sequence, add_special_tokens=False).input_ids == encode(sequence.encode()).tokens.tolist()
@@ -80,6 +82,7 @@ def test_class_is_one_that_transformers_4_and_5_both_know(folder: Path) -> None:
     assert stored["tokenizer_class"] == "PreTrainedTokenizerFast"
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ACGT", min_size=2, max_size=400))
 def test_published_tokenizer_hides_unspaced_dna_and_ours_never_does(folder: Path, sequence: str) -> None:
     published = BertTokenizer(vocab=str(folder / "vocab.txt"), do_lower_case=False)

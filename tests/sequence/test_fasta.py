@@ -72,9 +72,7 @@ def test_carriage_returns_are_no_letters(tmp_path: Path) -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(
-    letters=st.lists(st.text("ACGTN", min_size=1, max_size=40), min_size=1, max_size=3), width=st.integers(1, 45)
-)
+@given(letters=st.lists(st.text("ACGTN", min_size=1, max_size=40), min_size=1, max_size=3), width=st.integers(1, 45))
 def test_every_slice_equals_that_of_the_string(letters: list[str], width: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

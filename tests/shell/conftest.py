@@ -56,12 +56,14 @@ class Machine:
     def environment(self, **more: str) -> dict[str, str]:
         return {"PATH": str(self.programs), "LOG": str(self.log), **more}
 
-    def bash(self, script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def bash(
+        self, script: str, *arguments: str, typed: str = "", **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [self.programs / "bash", self.checkout / script, *arguments],
             env=self.environment(**environment),
             cwd=self.checkout.parent,  # never the checkout itself: the scripts must find it
-            stdin=subprocess.DEVNULL,
+            input=typed,
             capture_output=True,
             text=True,
             timeout=30,

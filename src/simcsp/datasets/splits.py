@@ -113,4 +113,4 @@ def split_record(table: WindowTable, split: SplitConfig) -> dict[str, Any]:
 def _in_several_parts(keys: NDArray[Any], part: NDArray[np.int8]) -> int:
     _, codes = np.unique(keys, return_inverse=True)
     pairs = np.unique(np.stack([codes.ravel(), part.astype(np.int64)], axis=1), axis=0)
-    return int(pairs.shape[0] - np.unique(pairs[:, 0]).size)
+    return int(np.count_nonzero(np.bincount(pairs[:, 0]) > 1))

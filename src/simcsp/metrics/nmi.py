@@ -208,6 +208,19 @@ def _by_site_type(
     return scores
 
 
+def _refuse_undefined(
+    embeddings: NDArray[np.floating], labels: NDArray[np.integer], site_types: NDArray[np.integer]
+) -> None:
+    if embeddings.ndim != 2 or not labels.shape == site_types.shape == embeddings.shape[:1]:
+        raise ValueError("embeddings, labels and site_types are not (n, d), (n,) and (n,)")
+    if not np.isin(site_types, (DONOR, ACCEPTOR)).all():
+        raise ValueError(f"site_types holds values other than {DONOR} (donor) and {ACCEPTOR} (acceptor)")
+    if not np.isfinite(embeddings).all():
+        raise ValueError("NMI is undefined: an embedding holds a value that is not finite")
+    if all(np.unique(labels[site_types == kind]).size < 2 for kind in (DONOR, ACCEPTOR)):
+        raise ValueError("NMI is undefined: neither donors nor acceptors have two labels")
+
+
 def nmi(
     embeddings: NDArray[np.floating],
     labels: NDArray[np.integer],
@@ -230,14 +243,7 @@ def nmi(
         ValueError: if shapes disagree, a site type is unknown, a value is not finite, or neither donors nor
             acceptors have two labels.
     """
-    if embeddings.ndim != 2 or not labels.shape == site_types.shape == embeddings.shape[:1]:
-        raise ValueError("embeddings, labels and site_types are not (n, d), (n,) and (n,)")
-    if not np.isin(site_types, (DONOR, ACCEPTOR)).all():
-        raise ValueError(f"site_types holds values other than {DONOR} (donor) and {ACCEPTOR} (acceptor)")
-    if not np.isfinite(embeddings).all():
-        raise ValueError("NMI is undefined: an embedding holds a value that is not finite")
-    if all(np.unique(labels[site_types == kind]).size < 2 for kind in (DONOR, ACCEPTOR)):
-        raise ValueError("NMI is undefined: neither donors nor acceptors have two labels")
+    _refuse_undefined(embeddings, labels, site_types)
     runs = _clusterings(embeddings, settings, range(seed, seed + settings.seeds))
     scores = np.array([_by_site_type(normalized_mutual_info_score, labels, site_types, run) for run in runs])
     adjusted = np.array([_by_site_type(adjusted_mutual_info_score, labels, site_types, run) for run in runs])

@@ -170,11 +170,10 @@ def paired_bootstrap(
         raise ValueError("labels and both probabilities must have one shape (n,)")
     if not labels.size or draws < 1:
         raise ValueError("a bootstrap needs windows and at least one draw")
-    rng = np.random.default_rng(seed)
-    differences = np.empty(draws)
-    for draw in range(draws):
-        rows = rng.integers(labels.size, size=labels.size)
-        truth = labels[rows]
-        differences[draw] = metric(truth, probabilities_a[rows]) - metric(truth, probabilities_b[rows])
-    low, high = np.percentile(differences, [2.5, 97.5])
-    return Interval(metric(labels, probabilities_a) - metric(labels, probabilities_b), float(low), float(high))
+
+    def difference(rows: NDArray[np.int64]) -> float:
+        return metric(labels[rows], probabilities_a[rows]) - metric(labels[rows], probabilities_b[rows])
+
+    rng, n = np.random.default_rng(seed), labels.size
+    low, high = np.percentile([difference(rng.integers(n, size=n)) for _ in range(draws)], [2.5, 97.5])
+    return Interval(difference(np.arange(n)), float(low), float(high))

@@ -21,6 +21,7 @@ from simcsp.model.tokenizer import check_vocabulary, export_tokenizer
 from simcsp.sequence.alphabet import CLS, PAD, SEP, VOCABULARY
 
 SCRATCH = "scratch"
+_ROPE_THETA = 10_000.0  # ModernBERT's 160,000 for global layers serves 8,192 tokens; windows have hundreds
 _ARCHITECTURES = ("bert", "modernbert")
 
 
@@ -73,7 +74,7 @@ def load_checkpoint(folder: Path, *, dropout: float, tokens: int) -> PreTrainedM
     model: PreTrainedModel
     try:
         model, report = AutoModelForMaskedLM.from_pretrained(
-            folder, config=architecture, attn_implementation="sdpa", dtype=torch.float32, local_files_only=True,
+            folder, config=architecture, attn_implementation=_attention(), dtype=torch.float32, local_files_only=True,
             output_loading_info=True,
         )  # fmt: skip
     except (OSError, SafetensorError, RuntimeError, EOFError, UnpicklingError) as error:
@@ -171,7 +172,13 @@ def _architecture(config: EncoderConfig, tokens: int) -> BertConfig | ModernBert
         architecture: BertConfig | ModernBertConfig = BertConfig(**size)
     else:  # its own defaults for these ids lie outside the vocabulary
         special: dict[str, Any] = {"cls_token_id": CLS, "sep_token_id": SEP, "bos_token_id": CLS, "eos_token_id": SEP}
-        architecture = ModernBertConfig(**size, **special, local_attention=config.local_attention)
+        architecture = ModernBertConfig(
+            **size,
+            **special,
+            local_attention=config.local_attention,
+            global_rope_theta=_ROPE_THETA,
+            local_rope_theta=_ROPE_THETA,
+        )
     _set_dropout(architecture, config.dropout)
     return architecture
 
@@ -195,6 +202,11 @@ def _read_architecture(folder: Path, dropout: float) -> BertConfig | ModernBertC
     return architecture
 
 
+def _attention() -> str:
+    """Fused attention on CUDA; on the CPU its backward pass costs more than plain matrix products do."""
+    return "sdpa" if torch.cuda.is_available() else "eager"
+
+
 def _set_dropout(architecture: BertConfig | ModernBertConfig, dropout: float) -> None:
     """Dropout of hidden states only: on attention weights it would keep the fused kernels off."""
     if architecture.model_type == "modernbert":
@@ -208,7 +220,7 @@ def _set_dropout(architecture: BertConfig | ModernBertConfig, dropout: float) ->
 def _fresh(architecture: BertConfig | ModernBertConfig, seed: int) -> PreTrainedModel:
     with _seeded(seed):
         model: PreTrainedModel = AutoModelForMaskedLM.from_config(  # type: ignore[no-untyped-call]
-            architecture, attn_implementation="sdpa", dtype=torch.float32
+            architecture, attn_implementation=_attention(), dtype=torch.float32
         )
     return model
 

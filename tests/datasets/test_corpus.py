@@ -1,0 +1,222 @@
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import chisquare
+
+from simcsp.config import CorpusSource, DataConfig
+from simcsp.datasets.corpus import Corpus, write_corpus
+from simcsp.errors import InputError
+from simcsp.sequence.alphabet import decode
+from simcsp.tally import Tally
+
+if TYPE_CHECKING:
+    from tests.conftest import MiniGenome
+
+WINDOW = 20
+
+
+def dna(length: int, seed: int = 0) -> str:
+    return "".join(np.random.default_rng([seed, length]).choice(list("ACGT"), length))
+
+
+def other_strand(letters: str) -> str:
+    return letters.translate(str.maketrans("ACGT", "TGCA"))[::-1]
+
+
+def prepare(folder: Path, *sources: CorpusSource) -> list[Tally]:
+    """Write the corpus of sources in ``folder`` to ``folder/corpus``."""
+    (folder / "corpus").mkdir()
+    data = DataConfig(root=folder, window=WINDOW, corpus=sources)
+    return write_corpus(data, folder / "corpus", folder / "cache")
+
+
+def genome_source(folder: Path, contigs: dict[str, str]) -> CorpusSource:
+    (folder / "genome.fa").write_text("".join(f">{name}\n{letters}\n" for name, letters in contigs.items()))
+    return CorpusSource(species="yeast", sequences=Path("genome.fa"))
+
+
+def text_source(folder: Path, sequences: list[str]) -> CorpusSource:
+    (folder / "sequences.txt").write_text("".join(f"{letters}\n" for letters in sequences))
+    return CorpusSource(format="text", species="yeast", sequences=Path("sequences.txt"))
+
+
+def regions_in(folder: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pq.read_table(folder / "corpus" / "regions.parquet").to_pylist()
+    return rows
+
+
+def stored(folder: Path) -> list[str]:
+    """Letters of each region as they are in the file of tokens."""
+    letters = decode(np.fromfile(folder / "corpus" / "tokens.bin", dtype=np.uint8))
+    lengths = [region["end"] - region["start"] for region in regions_in(folder)]
+    assert sum(lengths) == len(letters)
+    return [
+        letters[region["offset"] : region["offset"] + length]
+        for region, length in zip(regions_in(folder), lengths, strict=True)
+    ]
+
+
+def test_a_genome_is_stored_contig_after_contig(tmp_path: Path) -> None:
+    one, two = dna(50), dna(WINDOW)
+    (tally,) = prepare(tmp_path, genome_source(tmp_path, {"one": one.lower(), "two": two}))
+    assert stored(tmp_path) == [one, two]
+    assert regions_in(tmp_path) == [
+        {"species": "yeast", "contig": "one", "start": 0, "end": 50, "strand": ".", "offset": 0},
+        {"species": "yeast", "contig": "two", "start": 0, "end": WINDOW, "strand": ".", "offset": 50},
+    ]
+    assert (tally.read, tally.kept) == (2, 2)
+    assert Corpus(tmp_path / "corpus", WINDOW).size == 70
+
+
+@pytest.mark.parametrize(("run", "splits"), [(10, False), (11, True)])
+def test_only_runs_of_more_than_ten_n_end_a_region(tmp_path: Path, run: int, splits: bool) -> None:
+    left, right = dna(30), dna(40)
+    prepare(tmp_path, genome_source(tmp_path, {"c": "N" * 11 + left + "N" * run + right + "N" * 11}))
+    found = [(region["start"], region["end"]) for region in regions_in(tmp_path)]
+    if splits:
+        assert stored(tmp_path) == [left, right]
+        assert found == [(11, 41), (41 + run, 81 + run)]
+    else:
+        assert stored(tmp_path) == [left + "N" * run + right]
+        assert found == [(11, 81 + run)]
+
+
+def test_regions_shorter_than_a_window_are_dropped_and_counted(tmp_path: Path) -> None:
+    long = dna(WINDOW)
+    gap = "N" * 11
+    (tally,) = prepare(
+        tmp_path,
+        genome_source(tmp_path, {"a": dna(WINDOW - 1) + gap + long + gap + "A", "b": gap * 9, "d": dna(WINDOW)}),
+    )
+    assert stored(tmp_path)[0] == long
+    assert [region["contig"] for region in regions_in(tmp_path)] == ["a", "d"]
+    assert (tally.read, tally.kept) == (4, 2)
+    assert tally.dropped == {"shorter than a window of 20 nt": 2}
+
+
+def test_genes_are_stored_as_they_are_transcribed(mini_genome: "MiniGenome", tmp_path: Path) -> None:
+    source = CorpusSource(species="mini", sequences=mini_genome.fasta, annotation=mini_genome.gtf)
+    tallies = prepare(tmp_path, source)
+    assert stored(tmp_path) == [mini_genome.sequence[10:55], other_strand(mini_genome.sequence[65:110])]
+    assert [(region["start"], region["end"], region["strand"]) for region in regions_in(tmp_path)] == [
+        (10, 55, "+"),
+        (65, 110, "-"),
+    ]
+    assert [tally.what for tally in tallies] == ["regions", "transcripts", "introns", "contigs"]
+
+
+def test_gaps_in_a_gene_of_the_reverse_strand_keep_the_coordinates_of_the_contig(tmp_path: Path) -> None:
+    first, second = dna(40), "C" * 10 + "CT" + dna(30) + "AC" + "C" * 10
+    (tmp_path / "genome.fa").write_text(f">c\n{first}{'N' * 50}{second}\n")
+    rows = [(1, 10), (91, 100), (135, 144)]
+    (tmp_path / "genes.gtf").write_text(
+        "".join(f'c\th\texon\t{start}\t{end}\t.\t-\t.\tgene_id "g"; transcript_id "t";\n' for start, end in rows)
+    )
+    prepare(tmp_path, CorpusSource(species="x", sequences=Path("genome.fa"), annotation=Path("genes.gtf")))
+    assert stored(tmp_path) == [other_strand(first), other_strand(second)]
+    assert [(region["start"], region["end"]) for region in regions_in(tmp_path)] == [(0, 40), (90, 144)]
+
+
+def test_sources_follow_each_other_and_lines_of_text_are_read_on_their_own_strand(tmp_path: Path) -> None:
+    contig, line = dna(30), dna(25)
+    tallies = prepare(
+        tmp_path, genome_source(tmp_path, {"c": contig}), text_source(tmp_path, [dna(5), "RY" + line[2:]])
+    )
+    assert stored(tmp_path) == [contig, "NN" + line[2:]]
+    assert [(region["contig"], region["strand"]) for region in regions_in(tmp_path)] == [("c", "."), ("line 2", "+")]
+    assert tallies[1].changed == {"ambiguous letters read as N": 2}
+    assert tallies[1].dropped == {"shorter than a window of 20 nt": 1}
+
+
+def test_text_that_is_no_dna_is_refused_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"sequences\.txt, line 2: 3 letters are no nucleotide code"):
+        prepare(tmp_path, text_source(tmp_path, [dna(30), dna(30) + "EFI"]))
+
+
+def test_sources_without_a_region_as_long_as_a_window_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no region as long as a window"):
+        prepare(tmp_path, text_source(tmp_path, [dna(WINDOW - 1)] * 3))
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    lengths=st.lists(st.integers(WINDOW, 60), min_size=1, max_size=5),
+    window=st.integers(2, 25),
+    seed=st.integers(0, 999),
+)
+def test_every_window_lies_inside_one_region(
+    tmp_path_factory: pytest.TempPathFactory, lengths: list[int], window: int, seed: int
+) -> None:
+    folder = tmp_path_factory.mktemp("corpus")
+    contigs = {f"c{number}": dna(length, number) for number, length in enumerate(lengths)}
+    lines = [dna(length, 10 + number) for number, length in enumerate(lengths)]
+    prepare(folder, genome_source(folder, contigs), text_source(folder, lines))
+    if max(lengths) < window:
+        with pytest.raises(InputError, match="no region of the corpus is as long"):
+            Corpus(folder / "corpus", window)
+        return
+    both_strands = [*contigs.values(), *(other_strand(letters) for letters in contigs.values())]
+    corpus = Corpus(folder / "corpus", window)
+    windows = corpus.draw(50, np.random.default_rng(seed))
+    assert windows.shape == (50, window)
+    for row in windows:
+        assert any(decode(row) in letters for letters in (*both_strands, *lines))
+    np.testing.assert_array_equal(windows, corpus.draw(50, np.random.default_rng(seed)))
+
+
+def test_every_place_is_drawn_equally_often_and_strandless_regions_on_both_strands(tmp_path: Path) -> None:
+    contig, line = dna(WINDOW + 6), dna(WINDOW + 2)
+    prepare(tmp_path, text_source(tmp_path, [line]), genome_source(tmp_path, {"c": contig}))
+    draws = 30_000
+    expected = {line[start : start + WINDOW]: draws / 10 for start in range(3)}
+    for start in range(7):
+        piece = contig[start : start + WINDOW]
+        expected |= {piece: draws / 20, other_strand(piece): draws / 20}
+    drawn = Corpus(tmp_path / "corpus", WINDOW).draw(draws, np.random.default_rng(0))
+    found = Counter(decode(window) for window in drawn)
+    assert set(found) == set(expected)
+    names = list(expected)
+    assert chisquare([found[name] for name in names], [expected[name] for name in names]).pvalue > 0.01
+
+
+def test_draws_go_on_from_the_state_of_the_generator(tmp_path: Path) -> None:
+    prepare(tmp_path, text_source(tmp_path, [dna(500)]))
+    corpus = Corpus(tmp_path / "corpus", WINDOW)
+    rng = np.random.default_rng(8)
+    corpus.draw(5, rng)
+    state = rng.bit_generator.state
+    second, third = corpus.draw(5, rng), corpus.draw(5, rng)
+    rng.bit_generator.state = state
+    np.testing.assert_array_equal(corpus.draw(5, rng), second)
+    assert not np.array_equal(second, third)
+
+
+def test_a_folder_without_a_corpus_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no prepared corpus here"):
+        Corpus(tmp_path, WINDOW)
+    prepare(tmp_path, text_source(tmp_path, [dna(50)]))
+    (tmp_path / "corpus" / "tokens.bin").unlink()
+    with pytest.raises(InputError, match="no prepared corpus here"):
+        Corpus(tmp_path / "corpus", WINDOW)
+
+
+@pytest.mark.parametrize("damaged", [b"", b"\x06" * 49, b"\x06" * 51])
+def test_tokens_of_another_length_than_the_regions_are_refused(tmp_path: Path, damaged: bytes) -> None:
+    prepare(tmp_path, text_source(tmp_path, [dna(50)]))
+    (tmp_path / "corpus" / "tokens.bin").write_bytes(damaged)
+    with pytest.raises(InputError, match="do not fit together"):
+        Corpus(tmp_path / "corpus", WINDOW)
+
+
+def test_a_damaged_table_of_regions_is_refused(tmp_path: Path) -> None:
+    prepare(tmp_path, text_source(tmp_path, [dna(50)]))
+    path = tmp_path / "corpus" / "regions.parquet"
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(InputError, match="damaged table of regions"):
+        Corpus(tmp_path / "corpus", WINDOW)

@@ -1,0 +1,304 @@
+import gzip
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simcsp.datasets.genome_annotation import AnnotatedGenome, Locus, read_tokens
+from simcsp.errors import InputError
+from simcsp.sequence.alphabet import decode
+from simcsp.sequence.annotation import Intron
+from simcsp.sequence.fasta import Genome
+from simcsp.sequence.sites import intron_ends
+from simcsp.tally import Tally
+
+if TYPE_CHECKING:
+    from tests.conftest import MiniGenome
+
+Span = tuple[int, int]
+
+
+def gtf_of(genes: list[tuple[str, str, list[Span]]], contig: str = "c") -> str:
+    """One transcript for each (gene, strand, exons), exons 0-based half-open."""
+    return "".join(
+        f'{contig}\th\texon\t{start + 1}\t{end}\t.\t{strand}\t.\tgene_id "{gene}"; transcript_id "{contig}.{number}";\n'
+        for number, (gene, strand, exons) in enumerate(genes)
+        for start, end in exons
+    )
+
+
+def annotated(
+    tmp_path: Path, letters: str | dict[str, str], annotation: str, *, ignore: bool = False, apart: int = 0
+) -> AnnotatedGenome:
+    contigs = {"c": letters} if isinstance(letters, str) else letters
+    fasta, gtf = tmp_path / "genome.fa", tmp_path / "genes.gtf"
+    fasta.write_text("".join(f">{name}\n{text}\n" for name, text in contigs.items()))
+    gtf.write_text(annotation)
+    return AnnotatedGenome(fasta, gtf, tmp_path / "cache", ignore_missing_contigs=ignore, apart=apart)
+
+
+def groups_of(genome: AnnotatedGenome) -> set[frozenset[str]]:
+    """Genes that share a group."""
+    (contig,) = genome.contigs()
+    names = set(contig.group_of.values())
+    return {frozenset(gene for gene, group in contig.group_of.items() if group == name) for name in names}
+
+
+def test_the_designed_genome_is_read_whole(mini_genome: "MiniGenome", tmp_path: Path) -> None:
+    for annotation in (mini_genome.gtf, mini_genome.gff3):
+        genome = AnnotatedGenome(mini_genome.fasta, annotation, tmp_path / "cache")
+        (contig,) = genome.contigs()
+        assert decode(contig.tokens) == mini_genome.sequence
+        assert contig.introns == [Intron(*intron) for intron in mini_genome.introns]
+        assert contig.loci == [
+            Locus("mini", (10, 55), "+", "forward"),
+            Locus("mini", (65, 110), "-", "reverse"),
+        ]
+        assert contig.group_of == {"forward": "forward", "reverse": "reverse"}
+        assert genome.check_assembly(1.0) == 1.0
+
+
+def test_overlapping_genes_share_a_group_on_either_strand_but_a_locus_only_on_one(tmp_path: Path) -> None:
+    genes = [
+        ("a", "+", [(0, 20), (60, 100)]),
+        ("b", "-", [(90, 120), (150, 200)]),
+        ("d", "+", [(190, 210)]),
+        ("e", "+", [(205, 250)]),
+        ("alone", "-", [(250, 300)]),
+    ]
+    genome = annotated(tmp_path, "A" * 300, gtf_of(genes))
+    assert groups_of(genome) == {frozenset("abde"), frozenset(["alone"])}
+    (contig,) = genome.contigs()
+    assert contig.loci == [
+        Locus("c", (0, 100), "+", "a"),
+        Locus("c", (190, 250), "+", "d"),
+        Locus("c", (90, 200), "-", "b"),
+        Locus("c", (250, 300), "-", "alone"),
+    ]
+
+
+def test_a_gene_in_two_places_joins_the_groups_of_both(tmp_path: Path) -> None:
+    genes = [
+        ("a", "+", [(0, 50)]),
+        ("b", "-", [(100, 200)]),
+        ("a", "+", [(150, 250)]),
+        ("far", "+", [(260, 290)]),
+    ]
+    assert groups_of(annotated(tmp_path, "A" * 300, gtf_of(genes))) == {frozenset("ab"), frozenset(["far"])}
+
+
+@pytest.mark.parametrize(("apart", "joined"), [(0, False), (50, False), (51, True)])
+def test_genes_nearer_than_a_window_share_a_group(tmp_path: Path, apart: int, joined: bool) -> None:
+    genes = [("a", "+", [(0, 100)]), ("b", "-", [(150, 250)])]
+    genome = annotated(tmp_path, "A" * 300, gtf_of(genes), apart=apart)
+    assert groups_of(genome) == ({frozenset("ab")} if joined else {frozenset("a"), frozenset("b")})
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 60), st.integers(1, 12)), min_size=1, max_size=12),
+    st.integers(0, 4),
+)
+def test_groups_are_the_connected_components_of_overlap(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, int, int]], apart: int
+) -> None:
+    spans = [(f"g{gene}", start, start + length) for gene, start, length in rows]
+    components = {frozenset([gene]) for gene, _, _ in spans}
+    for left, first, last in spans:
+        for right, start, end in spans:
+            if first < end + apart and start < last + apart:
+                joined = {component for component in components if {left, right} & component}
+                components = components - joined | {frozenset().union(*joined)}
+    annotation = gtf_of([(gene, "+-"[start % 2], [(start, end)]) for gene, start, end in spans])
+    genome = annotated(tmp_path_factory.mktemp("groups"), "A" * 80, annotation, apart=apart)
+    assert groups_of(genome) == components
+
+
+def test_contigs_come_in_the_order_of_the_fasta_and_only_if_annotated(tmp_path: Path) -> None:
+    annotation = gtf_of([("b", "+", [(0, 9)])], "two") + gtf_of([("a", "+", [(0, 9)])], "one")
+    genome = annotated(tmp_path, {"zero": "A" * 50, "one": "C" * 50, "two": "G" * 50}, annotation)
+    assert [contig.name for contig in genome.contigs()] == ["one", "two"]
+
+
+def test_names_spelt_differently_are_refused_with_both_files_and_a_way_out(tmp_path: Path) -> None:
+    annotation = "".join(gtf_of([("g", "+", [(0, 9)])], name) for name in ("1", "2", "3", "4"))
+    with pytest.raises(InputError) as caught:
+        annotated(tmp_path, {f"chr{number}": "A" * 50 for number in range(1, 6)}, annotation)
+    assert str(caught.value) == (
+        f"{tmp_path / 'genes.gtf'}: 4 of 4 contigs (1, 2, 3, …) are not in {tmp_path / 'genome.fa'}, "
+        "which has chr1, chr2, chr3, …. "
+        "They spell names differently (chr1 against 1); rename the contigs of one of them."
+    )
+    with pytest.raises(InputError, match="They spell names differently"):
+        annotated(tmp_path, {"1": "A" * 50}, annotation.replace("1\th", "chr1\th"), ignore=True)
+
+
+def test_missing_contigs_stop_unless_they_are_to_be_ignored(tmp_path: Path) -> None:
+    annotation = gtf_of([("a", "+", [(0, 9)]), ("b", "+", [(0, 9)])], "patch") + gtf_of([("d", "+", [(0, 9)])])
+    with pytest.raises(InputError, match=r"1 of 2 contigs \(patch\) are not in .*set ignore_missing_contigs: true"):
+        annotated(tmp_path, "A" * 50, annotation)
+    genome = annotated(tmp_path, "A" * 50, annotation, ignore=True)
+    assert [transcript.gene for transcript in genome.transcripts] == ["d"]
+    assert genome.tallies[0].dropped == {"contig not in the FASTA": 2}
+
+
+def test_nothing_in_common_is_refused_even_if_missing_contigs_are_to_be_ignored(tmp_path: Path) -> None:
+    annotation = gtf_of([("a", "+", [(0, 9)])], "patch")
+    with pytest.raises(InputError, match="have no contig in common"):
+        annotated(tmp_path, "A" * 50, annotation, ignore=True)
+
+
+def test_an_exon_beyond_the_end_of_its_contig_is_refused(tmp_path: Path) -> None:
+    annotated(tmp_path, "A" * 50, gtf_of([("g", "+", [(40, 50)])]))
+    with pytest.raises(InputError) as caught:
+        annotated(tmp_path, "A" * 49, gtf_of([("g", "+", [(40, 50)])]))
+    assert str(caught.value) == (
+        f"{tmp_path / 'genes.gtf'}: transcript c.0 ends at 50, beyond c (49 nt) of {tmp_path / 'genome.fa'}. "
+        "FASTA and annotation are of different assemblies; give a matching pair."
+    )
+
+
+def introns_with_ends(ends: list[str]) -> tuple[str, str]:
+    """A contig whose introns have the given ends (``"GT-AG"``) in the direction of the gene, and its GTF."""
+    letters, exons = "CCCCC", [(0, 5)]
+    for first, last in (pair.split("-") for pair in ends):
+        letters += first + "C" * 20 + last + "CCCCC"
+        exons.append((len(letters) - 5, len(letters)))
+    return letters, gtf_of([("g", "+", exons)])
+
+
+def test_the_rate_of_gt_ag_is_that_of_the_introns(tmp_path: Path) -> None:
+    ends = ["GT-AG", "GT-AG", "GC-AG", "GT-AG", "AT-AC", "GT-AG", "CC-AG", "GT-AG"]
+    genome = annotated(tmp_path, *introns_with_ends(ends))
+    (contig,) = genome.contigs()
+    assert intron_ends(contig.tokens, contig.introns) == ends
+    assert genome.check_assembly(5 / 8) == 5 / 8
+
+
+def test_introns_that_end_in_n_say_nothing_of_the_assembly(tmp_path: Path) -> None:
+    genome = annotated(tmp_path, *introns_with_ends(["GT-AG", "NN-AG", "NN-NN", "GT-AN", "GC-AG"]))
+    assert genome.check_assembly(0.5) == 0.5
+    with pytest.raises(InputError, match="all 2 introns end in N"):
+        annotated(tmp_path, *introns_with_ends(["NN-AG", "NN-NN"])).check_assembly(0.0)
+
+
+def test_another_assembly_is_refused_with_the_rate_that_was_seen(tmp_path: Path) -> None:
+    genome = annotated(tmp_path, *introns_with_ends(["GT-AG", "GA-AG", "TT-AG", "GT-GG"]))
+    with pytest.raises(InputError) as caught:
+        genome.check_assembly(0.5)
+    assert str(caught.value) == (
+        f"{tmp_path / 'genes.gtf'}: only 25.0% of 4 introns are GT–AG in {tmp_path / 'genome.fa'}; "
+        "98–99 % are in the right assembly. "
+        "FASTA and annotation are of different assemblies; give a matching pair."
+    )
+
+
+def test_an_annotation_without_introns_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no intron is annotated"):
+        annotated(tmp_path, "A" * 50, gtf_of([("g", "+", [(0, 9)])])).check_assembly(0.0)
+
+
+def test_ambiguous_letters_are_counted_once_however_often_a_contig_is_read(tmp_path: Path) -> None:
+    genome = annotated(tmp_path, {"c": "ACGTRYN" * 9, "unread": "RRRR"}, gtf_of([("g", "+", [(0, 9), (40, 50)])]))
+    for _ in range(3):
+        assert [decode(contig.tokens) for contig in genome.contigs()] == ["ACGTNNN" * 9]
+    letters = genome.tallies[-1]
+    assert (letters.source, letters.read, letters.changed) == ("genome.fa", 1, {"ambiguous letters read as N": 18})
+
+
+def test_letters_that_are_no_nucleotide_are_refused(tmp_path: Path) -> None:
+    genome = annotated(tmp_path, "ACGT" * 20 + "E*", gtf_of([("g", "+", [(0, 9)])]))
+    with pytest.raises(InputError, match=r"genome\.fa: contig c has 2 letters that are no nucleotide code"):
+        next(genome.contigs())
+
+
+def test_tokens_of_a_slice_are_read_and_their_changes_counted(tmp_path: Path) -> None:
+    path = tmp_path / "genome.fa"
+    path.write_text(">c\nacgtRYKMn\n")
+    tally = Tally("contigs", "genome.fa")
+    assert decode(read_tokens(Genome(path, tmp_path / "cache"), "c", 2, 6, tally)) == "GTNN"
+    assert tally.changed == {"ambiguous letters read as N": 2}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Holds the unpacked chromosome for the tests of this module."""
+    folder = tmp_path_factory.mktemp("cache")
+    yield folder
+    shutil.rmtree(folder)
+
+
+def rewritten(source: Path, target: Path, change: Callable[[str], str]) -> Path:
+    with gzip.open(source, "rt") as old, target.open("w") as new:
+        new.writelines(map(change, old))
+    return target
+
+
+@pytest.mark.real_data
+def test_human_chr1_called_1_in_the_gtf_is_refused(real_data: Path, cache: Path) -> None:
+    folder = real_data / "vertebrates-chr1"
+    with pytest.raises(InputError, match=r"\(1\) are not in .*which has chr1\. They spell names differently"):
+        AnnotatedGenome(folder / "hg38.chr1.partial.fa.gz", folder / "ensembl.chr1.CDS.GRCh38.gtf.gz", cache)
+
+
+@pytest.mark.real_data
+def test_human_chr1_has_the_tabulated_introns_and_they_are_gt_ag(real_data: Path, cache: Path, tmp_path: Path) -> None:
+    """98.6 % GT–AG and 0.9 % GC–AG of those that lie in real sequence."""
+    folder = real_data / "vertebrates-chr1"
+    gtf = rewritten(folder / "ensembl.chr1.CDS.GRCh38.gtf.gz", tmp_path / "chr1.gtf", lambda line: f"chr{line}")
+    genome = AnnotatedGenome(folder / "hg38.chr1.partial.fa.gz", gtf, cache)
+    assert genome.genome.lengths == {"chr1": 248_956_422}
+    with gzip.open(real_data / "annotation" / "introns.hg38.tsv.gz", "rt") as table:
+        rows = [line.split("\t") for line in table if "ensembl_chr1_CDS" in line]
+    tabulated = {(row[0], int(row[1]), int(row[2]), row[3]) for row in rows if int(row[2]) - int(row[1]) >= 20}
+    assert {intron[:4] for intron in genome.introns} == tabulated
+    assert len(genome.introns) == 2025
+    (contig,) = genome.contigs()
+    ends = Counter(intron_ends(contig.tokens, contig.introns))
+    readable = sum(count for pair, count in ends.items() if "N" not in pair)
+    assert (readable, ends["GT-AG"], ends["GC-AG"]) == (2003, 1975, 19)
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(("name", "rate"), [("celegans", 98.3), ("dmelanogaster", 98.6)])
+def test_worm_and_fly_have_the_published_share_of_gt_ag(
+    real_data: Path, tmp_path: Path, name: str, rate: float
+) -> None:
+    stem = real_data / "invertebrates" / f"{name}.1pct"
+    genome = AnnotatedGenome(Path(f"{stem}.fa.gz"), Path(f"{stem}.gff3.gz"), tmp_path)
+    assert round(100 * genome.check_assembly(0.5), 1) == rate
+
+
+@pytest.mark.real_data
+def test_human_chr22_of_another_assembly_is_refused(real_data: Path, tmp_path: Path) -> None:
+    """MANE transcripts of GRCh38 against bases 20,000,000 to 21,000,000 of hg19."""
+    chunk: list[str] = []
+    with gzip.open(real_data / "human-pieces" / "human.fa.gz", "rt") as pieces:
+        for line in pieces:
+            if line.startswith(">"):
+                if chunk:
+                    break
+                assert "assembly=hg19 chrom=chr22 start0=20000000 len=1000000" in line
+            else:
+                chunk.append(line.strip())
+    fasta = tmp_path / "hg19.fa"
+    fasta.write_text(">chr22\n" + "".join(chunk) + "\n")
+    mane = real_data / "annotation" / "chr22.MANE.refseq.GRCh38.gff.gz"
+    with pytest.raises(InputError, match=r"beyond chr22 \(1,000,000 nt\).*different assemblies"):
+        AnnotatedGenome(fasta, mane, tmp_path / "cache")
+
+    def moved(line: str) -> str:
+        columns = line.split("\t")
+        if line.startswith("#"):
+            return line
+        columns[3:5] = [str(int(position) - 20_000_000) for position in columns[3:5]]
+        return "\t".join(columns) if int(columns[3]) > 0 and int(columns[4]) <= 1_000_000 else "#\n"
+
+    shifted = rewritten(mane, tmp_path / "shifted.gff", moved)
+    with pytest.raises(InputError, match=r"only \d+\.\d% of \d+ introns are GT–AG"):
+        AnnotatedGenome(fasta, shifted, tmp_path / "cache").check_assembly(0.5)

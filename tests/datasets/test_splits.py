@@ -1,0 +1,164 @@
+import hashlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simcsp.config import SplitConfig
+from simcsp.datasets.splits import assign_parts, fold_rows, selection_rows, split_record
+from simcsp.datasets.windows import WindowTable, window_table
+from simcsp.errors import InputError
+
+
+def table_of(groups: list[str], label: list[int], site_type: list[int] | None = None, seed: int = 0) -> WindowTable:
+    rows = len(groups)
+    return window_table(
+        np.random.default_rng(seed).integers(6, 10, (rows, 40), dtype=np.uint8),
+        label=np.array(label, dtype=np.uint8),
+        site_type=np.array(site_type or [0] * rows, dtype=np.uint8),
+        species="human",
+        group=groups,
+        origin=[f"row {row}" for row in range(rows)],
+    )
+
+
+def genes(sizes: list[int], seed: int = 0) -> WindowTable:
+    """Every gene has at least one splice site and one decoy, and of each kind as many as chance gives it."""
+    rng = np.random.default_rng(seed)
+    groups = [f"gene-{number}" for number, size in enumerate(sizes) for _ in range(size + 2)]
+    label = [value for size in sizes for value in (0, 1, *rng.integers(0, 2, size))]
+    return table_of(groups, label, list(rng.integers(0, 2, len(groups))), seed)
+
+
+tables = st.builds(genes, st.lists(st.integers(0, 8), min_size=30, max_size=60), st.integers(0, 9))
+splits = st.builds(SplitConfig, folds=st.integers(2, 5), seed=st.integers(0, 9))
+
+
+@settings(max_examples=25, deadline=None)
+@given(tables, splits)
+def test_no_group_is_in_two_parts_and_every_part_has_both_labels(table: WindowTable, split: SplitConfig) -> None:
+    parted = assign_parts(table, split)
+    assert set(parted.part.tolist()) == set(range(2 * split.folds + 1))
+    part_of = dict(zip(parted.group.tolist(), parted.part.tolist(), strict=True))
+    assert [part_of[group] for group in parted.group.tolist()] == parted.part.tolist()
+    for part in set(parted.part.tolist()):
+        assert set(parted.label[parted.part == part].tolist()) == {0, 1}
+
+
+@settings(max_examples=25, deadline=None)
+@given(tables, splits)
+def test_every_window_is_tested_once_or_is_kept_for_choices(table: WindowTable, split: SplitConfig) -> None:
+    parted = assign_parts(table, split)
+    tested = [fold_rows(parted, split, fold).test for fold in range(split.folds)]
+    assert sorted(np.concatenate([*tested, selection_rows(parted, split)]).tolist()) == list(range(len(table.label)))
+
+
+@settings(max_examples=25, deadline=None)
+@given(tables, splits)
+def test_train_validation_and_test_share_no_group_and_leave_none_out(table: WindowTable, split: SplitConfig) -> None:
+    parted = assign_parts(table, split)
+    selection = set(selection_rows(parted, split).tolist())
+    for number in range(split.folds):
+        fold = fold_rows(parted, split, number)
+        groups = [set(parted.group[rows].tolist()) for rows in fold]
+        assert sum(map(len, groups)) == len(set().union(*groups))
+        rows = np.concatenate(fold).tolist()
+        assert len(rows) == len(set(rows))
+        assert set(rows) == set(range(len(table.label))) - selection
+
+
+@settings(max_examples=10, deadline=None)
+@given(tables, splits)
+def test_parts_follow_from_the_seed(table: WindowTable, split: SplitConfig) -> None:
+    np.testing.assert_array_equal(assign_parts(table, split).part, assign_parts(table, split).part)
+
+
+def test_another_seed_gives_other_parts() -> None:
+    table = genes([3] * 200)
+    parts = {assign_parts(table, SplitConfig(seed=seed)).part.tobytes() for seed in range(5)}
+    assert len(parts) == 5
+
+
+def test_assigning_parts_leaves_the_other_columns_alone() -> None:
+    table = genes([3] * 40)
+    for name, before, after in zip(WindowTable._fields, table, assign_parts(table, SplitConfig()), strict=True):
+        assert (before is after) == (name != "part")
+
+
+def test_five_folds_train_on_seventy_validate_on_ten_and_test_on_twenty_percent() -> None:
+    split = SplitConfig(folds=5)
+    table = assign_parts(genes([4] * 1100), split)
+    in_folds = len(table.label) - len(selection_rows(table, split))
+    assert in_folds / len(table.label) == pytest.approx(10 / 11, abs=0.003)
+    for number in range(5):
+        fold = fold_rows(table, split, number)
+        assert [len(rows) / in_folds for rows in fold] == pytest.approx([0.7, 0.1, 0.2], abs=0.005)
+
+
+def test_each_fold_validates_on_the_part_after_its_test_parts() -> None:
+    split = SplitConfig(folds=3)
+    table = genes([0] * 7)._replace(part=np.repeat(np.arange(7, dtype=np.int8), 2))
+    parts = [[sorted(set(table.part[rows].tolist())) for rows in fold_rows(table, split, fold)] for fold in range(3)]
+    assert parts == [[[3, 4, 5], [2], [0, 1]], [[0, 1, 5], [4], [2, 3]], [[1, 2, 3], [0], [4, 5]]]
+    assert table.part[selection_rows(table, split)].tolist() == [6, 6]
+
+
+def test_label_and_site_type_are_balanced_over_the_parts() -> None:
+    table = assign_parts(genes([6] * 660, seed=1), SplitConfig(folds=5))
+    for label in (0, 1):
+        for site_type in (0, 1):
+            kind = (table.label == label) & (table.site_type == site_type)
+            shares = [kind[table.part == part].mean() for part in range(11)]
+            assert shares == pytest.approx([kind.mean()] * 11, abs=0.02)
+
+
+def test_fewer_groups_than_parts_are_refused() -> None:
+    assign_parts(genes([3] * 11), SplitConfig(folds=5))
+    with pytest.raises(InputError, match=r"10 groups of windows cannot fill 11 parts .* or fewer split\.folds"):
+        assign_parts(genes([3] * 10), SplitConfig(folds=5))
+
+
+def test_fewer_windows_of_every_kind_than_parts_are_refused() -> None:
+    with pytest.raises(InputError, match="11 windows are too few for 11 parts"):
+        assign_parts(table_of([f"g{row}" for row in range(11)], [0, 1] * 5 + [0]), SplitConfig(folds=5))
+
+
+def test_a_part_with_one_label_only_is_refused() -> None:
+    groups = [f"g{row // 2}" for row in range(40)]
+    with pytest.raises(InputError, match="windows of one label only"):
+        assign_parts(table_of(groups, [1, 1] + [0, 0] * 19), SplitConfig(folds=2))
+
+
+def test_a_rare_kind_of_window_is_no_reason_to_stop() -> None:
+    table = genes([3] * 40)
+    site_type = np.zeros_like(table.site_type)
+    site_type[:3] = 1
+    assert assign_parts(table._replace(site_type=site_type), SplitConfig()).part.min() == 0
+
+
+def test_the_record_counts_what_is_in_each_part() -> None:
+    split = SplitConfig(folds=2, seed=4)
+    table = assign_parts(genes([3] * 30), split)
+    record = split_record(table, split)
+    assert record["windows per part"] == [int((table.part == part).sum()) for part in range(5)]
+    assert sum(record["windows per part"]) == len(table.label)
+    assert sum(record["splice sites per part"]) == table.label.sum()
+    assert (record["folds"], record["seed"], record["groups"]) == (2, 4, 30)
+    assert record["hash"] == hashlib.sha256(bytes(table.part.tolist())).hexdigest()
+    assert (record["groups in several parts"], record["identical windows in several parts"]) == (0, 0)
+
+
+def test_planted_leaks_are_counted() -> None:
+    split = SplitConfig(folds=2)
+    table = assign_parts(genes([3] * 30), split)
+    part = table.part.copy()
+    first, second = 0, 5  # rows of two genes
+    assert table.group[first] != table.group[second]
+    part[[first, second]] = (part[[first, second]] + 1) % 5
+    assert split_record(table._replace(part=part), split)["groups in several parts"] == 2
+    tokens = table.tokens.copy()
+    here, *elsewhere = (np.flatnonzero(table.part == number)[0] for number in range(3))
+    tokens[elsewhere] = tokens[here]
+    tokens[np.flatnonzero(table.part == 3)[1]] = tokens[np.flatnonzero(table.part == 3)[0]]
+    assert split_record(table._replace(tokens=tokens), split)["identical windows in several parts"] == 1

@@ -1,0 +1,172 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from transformers import AutoModel
+
+from simcsp.config import EncoderConfig
+from simcsp.errors import InputError
+from simcsp.model.encoder import (
+    SiteClassifier,
+    hidden_state,
+    last_and_chosen_state,
+    load_checkpoint,
+    load_encoder,
+    pool,
+    pooled_width,
+    random_encoder,
+)
+from simcsp.sequence.alphabet import G, T, encode, with_special_tokens
+
+Maker = Callable[..., Any]  # gives a PreTrainedModel, whose methods carry no types
+
+TOKENS = 22
+
+
+def weights(model: nn.Module) -> list[bytes]:
+    return [p.detach().numpy().tobytes() for p in model.parameters()]
+
+
+def test_encoder_from_scratch_has_the_size_asked_for(make_encoder: Maker, architecture: str) -> None:
+    model = make_encoder(hidden=24, layers=3, heads=2, intermediate=40, local_attention=6, dropout=0.2)
+    config = model.config
+    assert config.model_type == architecture
+    assert model.get_input_embeddings().weight.shape == (10, 24)
+    assert (config.num_hidden_layers, config.num_attention_heads, config.intermediate_size) == (3, 2, 40)
+    assert config.max_position_embeddings == TOKENS
+    assert model.dtype == torch.float32
+    assert getattr(config, "local_attention", 6) == 6
+
+
+@pytest.mark.parametrize(("positions", "parameters"), [(512, 19_447_306), (1026, 19_710_474)])
+def test_splicebert_has_the_published_number_of_parameters(positions: int, parameters: int) -> None:
+    published = EncoderConfig(architecture="bert", hidden=512, layers=6, heads=16, intermediate=2048)
+    assert load_encoder(published, positions, seed=0).num_parameters() == parameters
+
+
+def test_prediction_head_shares_the_embedding(make_encoder: Maker) -> None:
+    model = make_encoder()
+    assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
+
+
+def test_same_seed_gives_the_same_weights_and_another_seed_others(make_encoder: Maker) -> None:
+    first, again, other = (weights(make_encoder(seed=seed)) for seed in (5, 5, 6))
+    assert first == again
+    assert first != other
+
+
+def test_making_and_loading_leave_the_global_random_state_alone(make_encoder: Maker, checkpoint: Path) -> None:
+    torch.manual_seed(77)
+    before = torch.random.get_rng_state()
+    encoder = make_encoder(seed=1)
+    load_checkpoint(checkpoint, dropout=0.1, tokens=TOKENS)
+    random_encoder(checkpoint, dropout=0.1, seed=2)
+    SiteClassifier(encoder, pooling="site", layer=-1, dropout=0.1, seed=3)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_weights_do_not_depend_on_the_global_random_state(make_encoder: Maker) -> None:
+    torch.manual_seed(1)
+    first = weights(make_encoder(seed=5))
+    torch.manual_seed(2)
+    assert first == weights(make_encoder(seed=5))
+
+
+@pytest.mark.parametrize("layer", [3, 99, -4])
+def test_layer_that_the_encoder_lacks_is_refused_at_once(make_encoder: Maker, checkpoint: Path, layer: int) -> None:
+    for init in ("scratch", str(checkpoint)):
+        with pytest.raises(InputError, match=rf"encoder.layer is {layer}, the encoder has 2 layers.*0 .* to 2"):
+            make_encoder(layer=layer, init=init)
+    assert all(make_encoder(layer=good) for good in (-1, 0, 2))
+
+
+# Hidden states and pooling
+
+
+@pytest.mark.parametrize("layer", [0, 1, 2, -1, -2])
+def test_hidden_state_is_that_of_the_plain_model(
+    make_encoder: Maker, checkpoint: Path, batch: Tensor, architecture: str, layer: int
+) -> None:
+    options = {"add_pooling_layer": False} if architecture == "bert" else {}
+    plain = AutoModel.from_pretrained(checkpoint, **options).eval()
+    states = plain(input_ids=batch, output_hidden_states=True).hidden_states
+    assert len(states) == 3
+    model = make_encoder(seed=3).eval()
+    assert torch.equal(hidden_state(model, batch, layer), states[layer])
+    last, chosen = last_and_chosen_state(model, batch, layer)
+    assert torch.equal(last, states[-1])
+    assert torch.equal(chosen, states[layer])
+
+
+def test_dropout_makes_two_views_in_training_and_none_in_evaluation(make_encoder: Maker, batch: Tensor) -> None:
+    model = make_encoder(dropout=0.2).train()
+    twice = torch.cat([batch, batch])
+    first, second = hidden_state(model, twice, -1).chunk(2)
+    assert not torch.allclose(first, second, atol=1e-3)
+    first, second = hidden_state(model.eval(), twice, -1).chunk(2)
+    torch.testing.assert_close(first, second, rtol=0, atol=1e-6)
+
+
+@settings(deadline=None)
+@given(half=st.integers(1, 300))
+def test_site_pooling_takes_the_two_tokens_of_the_central_dinucleotide(half: int) -> None:
+    window = encode(b"A" * (half - 1) + b"GT" + b"C" * (half - 1)).tokens
+    framed = torch.from_numpy(with_special_tokens(window[None])).float()
+    by_token = framed[:, :, None].expand(-1, -1, 3)  # an embedding whose every value is the id of its token
+    assert pool(by_token, "site").tolist() == [[G] * 3 + [T] * 3]
+    by_position = torch.arange(2 * half + 2.0)[None, :, None]  # 0 is [CLS], so nucleotide i is at i + 1
+    assert pool(by_position, "site").tolist() == [[half, half + 1]]
+
+
+def test_cls_pooling_takes_the_first_token_and_mean_pooling_only_nucleotides() -> None:
+    hidden = torch.tensor([[[100.0, 1.0], [1.0, 2.0], [2.0, 4.0], [6.0, 9.0], [7.0, 1.0], [-100.0, 1.0]]])
+    assert pool(hidden, "cls").tolist() == [[100.0, 1.0]]
+    assert pool(hidden, "mean").tolist() == [[4.0, 4.0]]
+    assert pool(hidden, "site").tolist() == [[2.0, 4.0, 6.0, 9.0]]
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean", "site"])
+def test_width_is_that_of_the_pooled_vector(make_encoder: Maker, batch: Tensor, pooling: Any) -> None:
+    model = make_encoder()
+    assert pool(hidden_state(model, batch, -1), pooling).shape == (6, pooled_width(model, pooling))
+
+
+# Classifier
+
+
+@pytest.mark.parametrize(("pooling", "layer"), [("site", -1), ("mean", 1), ("cls", 2)])
+def test_classifier_is_a_linear_layer_on_the_pooled_state(
+    make_encoder: Maker, batch: Tensor, pooling: Any, layer: int
+) -> None:
+    encoder = make_encoder()
+    classifier = SiteClassifier(encoder, pooling=pooling, layer=layer, dropout=0.5, seed=1).eval()
+    logits, embedding = classifier(batch)
+    states = encoder(input_ids=batch, output_hidden_states=True).hidden_states[layer].detach().numpy()
+    by_hand = {"site": states[:, 10:12].reshape(6, -1), "mean": states[:, 1:21].mean(1), "cls": states[:, 0]}[pooling]
+    np.testing.assert_allclose(embedding.detach().numpy(), by_hand, rtol=1e-5, atol=1e-6)
+    head = classifier.output
+    expected = by_hand @ head.weight.detach().numpy()[0] + head.bias.detach().numpy()
+    np.testing.assert_allclose(logits.detach().numpy(), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_head_follows_its_own_seed(make_encoder: Maker) -> None:
+    encoder = make_encoder()
+    first, again, other = (
+        weights(SiteClassifier(encoder, pooling="cls", layer=-1, dropout=0.1, seed=seed).output) for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first != other
+
+
+def test_dropout_of_the_head_hits_the_logit_and_not_the_embedding(make_encoder: Maker, batch: Tensor) -> None:
+    encoder = make_encoder(dropout=0.0)
+    classifier = SiteClassifier(encoder, pooling="site", layer=-1, dropout=0.5, seed=1).train()
+    (logits, embedding), (other_logits, other_embedding) = classifier(batch), classifier(batch)
+    assert torch.equal(embedding, other_embedding)
+    assert not torch.allclose(logits, other_logits)
