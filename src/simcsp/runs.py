@@ -128,6 +128,8 @@ def open_stage(folder: Path, settings: dict[str, Any], inputs: dict[str, str]) -
     """
     wanted = {"version": __version__, "settings": _finite(settings), "inputs": inputs}
     if not (folder / RECORD).exists():
+        if folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
+            raise InputError(f"holds files but no {RECORD}", path=folder, hint="Give another name, or move them away")
         write_json(folder / RECORD, {**wanted, "environment": environment()})
         return State.NEW
     _refuse_others(folder, wanted)

@@ -1,0 +1,180 @@
+"""The whole path through the shell scripts, on a copy of the checkout, with the smallest configuration."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIG = "tests/configs/tiny.yaml"
+MODELS = ("baseline", "best_sccs", "best_nmi", "random")
+
+pytestmark = pytest.mark.slow
+
+
+def checkout(target: Path) -> Path:
+    """A copy of the checkout without anything it has produced."""
+    skipped = shutil.ignore_patterns(".git", ".venv", "__pycache__", "prepared", "simulated", "cache", "raw", "docs")
+    shutil.copytree(ROOT, target, ignore=skipped, symlinks=True)
+    shutil.rmtree(target / "runs")
+    return target
+
+
+def command(folder: Path, script: str, *arguments: str) -> tuple[list[str], dict[str, str]]:
+    environment = {**os.environ, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTHONPATH", None)
+    return ["bash", str(folder / script), *arguments], environment
+
+
+def run(folder: Path, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    words, environment = command(folder, script, *arguments)
+    return subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+
+
+def run_both(folder: Path) -> None:
+    for script in ("pretrain.sh", "finetune.sh"):
+        done = run(folder, script, CONFIG)
+        assert done.returncode == 0, done.stderr
+
+
+def stop_when(folder: Path, script: str, reached: Callable[[], bool], number: signal.Signals) -> int:
+    """Start a shell script, send it and its children a signal once ``reached``, and give its exit status."""
+    words, environment = command(folder, script, CONFIG)
+    with subprocess.Popen(
+        words, env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        while not reached():
+            assert process.poll() is None, "the script ended before it could be stopped"
+            time.sleep(0.01)
+        os.killpg(process.pid, number)
+        return process.wait()
+
+
+def numbers(folder: Path) -> dict[str, object]:
+    """Everything that must not depend on interruptions: metrics of all stages, and weights."""
+    tiny = folder / "runs" / "tiny"
+    curves = {
+        str(path.relative_to(tiny)): [
+            {name: value for name, value in json.loads(line).items() if name != "train/tokens_per_second"}
+            for line in path.read_text().splitlines()
+        ]
+        for path in sorted(tiny.rglob("metrics.jsonl"))
+    }
+    weights = {str(path.relative_to(tiny)): path.read_bytes() for path in sorted(tiny.rglob("*.safetensors"))}
+    report = json.loads((tiny / "report" / "metrics.json").read_text())
+    return {"curves": curves, "weights": weights, "report": report}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout in which both scripts have run undisturbed."""
+    folder = checkout(tmp_path_factory.mktemp("finished") / "simcsp")
+    run_both(folder)
+    return folder
+
+
+def test_the_run_folder_holds_what_the_readme_promises(finished: Path) -> None:
+    tiny = finished / "runs" / "tiny"
+    assert {path.name for path in tiny.iterdir()} == {"pretrain", "finetune", "evaluation", "report"}
+    assert {path.name for path in (tiny / "report").iterdir()} == {
+        "report.md", "metrics.json", "folds.csv", "comparisons.csv", "pretraining.csv",
+        "f1.png", "pretraining.png", "umap.png", "curves.png",
+    }  # fmt: skip
+    for model in MODELS:
+        for fold in (0, 1):
+            names = {path.name for path in (tiny / "finetune" / model / f"fold-{fold}").iterdir()}
+            assert {"best", "predictions.parquet", "test_embeddings.npz", "metrics.jsonl", "done.json"} <= names
+            assert not any(name.startswith("checkpoint-") for name in names)
+
+
+def test_metrics_json_has_folds_means_and_comparisons(finished: Path) -> None:
+    metrics = json.loads((finished / "runs" / "tiny" / "report" / "metrics.json").read_text())
+    assert list(metrics) == [*MODELS, "logistic_regression"]
+    for model in MODELS:
+        assert len(metrics[model]["folds"]) == 2
+        for scores in (*metrics[model]["folds"], metrics[model]["mean"]):
+            assert {"f1", "auroc", "average_precision", "sccs", "nmi"} <= set(scores)
+    assert set(metrics["best_sccs"]["against_baseline"]["f1"]) == {
+        "difference", "interval", "p", "p_holm", "detectable_difference",
+    }  # fmt: skip
+    assert not metrics["baseline"]["against_baseline"]
+
+
+@pytest.mark.parametrize("name", ["baseline", "best_sccs", "best_nmi"])
+def test_checkpoints_open_with_plain_transformers(finished: Path, name: str) -> None:
+    folder = finished / "runs" / "tiny" / "pretrain" / name
+    model = AutoModelForMaskedLM.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    assert model.config.vocab_size == 10
+    assert tokenizer("ACGTN")["input_ids"] == [2, 6, 7, 8, 9, 5, 3]
+
+
+def test_tensorboard_shows_what_metrics_jsonl_says(finished: Path) -> None:
+    folder = finished / "runs" / "tiny" / "pretrain" / "phase-contrast"
+    events = EventAccumulator(str(folder)).Reload()
+    assert {
+        "train/loss", "train/learning_rate", "train/tokens_per_second", "validation/sccs", "validation/nmi",
+        "validation/alignment", "validation/uniformity", "validation/mlm_accuracy",
+    } <= set(events.Tags()["scalars"])  # fmt: skip
+    assert [event.step for event in events.Images("umap")] == [0, 10, 20]
+    assert (folder / "projector_config.pbtxt").exists()
+    records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    logged = [record["validation/sccs"] for record in records if "validation/sccs" in record]
+    assert [event.value for event in events.Scalars("validation/sccs")] == pytest.approx(logged)
+
+
+def test_a_second_call_changes_nothing(finished: Path) -> None:
+    before = numbers(finished)
+    done = run(finished, "pretrain.sh", CONFIG)
+    assert done.returncode == 0
+    assert done.stdout.count("is complete") == 2
+    assert numbers(finished) == before
+
+
+def test_other_settings_in_the_same_run_are_refused_by_name(finished: Path) -> None:
+    before = numbers(finished)
+    done = run(finished, "pretrain.sh", CONFIG, "--pretrain.contrast.learning_rate", "0.5")
+    assert done.returncode == 1
+    assert "settings.pretrain.contrast.learning_rate was 0.001, now 0.5" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert numbers(finished) == before
+
+
+def test_killed_and_interrupted_runs_end_in_the_same_numbers(finished: Path, tmp_path: Path) -> None:
+    folder = checkout(tmp_path / "simcsp")
+    tiny = folder / "runs" / "tiny"
+    moments: list[tuple[str, Path, signal.Signals]] = [
+        ("pretrain.sh", folder / "data" / "prepared" / "tiny" / "corpus", signal.SIGKILL),
+        ("pretrain.sh", tiny / "pretrain" / "phase-baseline" / "checkpoint-5", signal.SIGKILL),
+        ("pretrain.sh", tiny / "pretrain" / "baseline", signal.SIGKILL),
+        ("pretrain.sh", tiny / "pretrain" / "phase-contrast" / "checkpoint-10", signal.SIGINT),
+        ("finetune.sh", tiny / "finetune" / "baseline" / "fold-1" / "metrics.jsonl", signal.SIGKILL),
+        ("finetune.sh", tiny / "evaluation" / "record.json", signal.SIGKILL),
+    ]
+    for script, sign, number in moments:
+        if script == "finetune.sh" and not (tiny / "pretrain" / "done.json").exists():
+            assert run(folder, "pretrain.sh", CONFIG).returncode == 0
+        status = stop_when(folder, script, sign.exists, number)
+        assert status == (130 if number is signal.SIGINT else -signal.SIGKILL)
+    run_both(folder)
+    assert numbers(folder) == numbers(finished)
+
+
+def test_the_notebook_runs_on_the_finished_run(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIMCSP_RUN", "tiny")
+    notebook = nbformat.read(ROOT / "notebooks" / "explore_embeddings.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells), "notebooks are committed without output"
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(finished / "notebooks")}}).execute()
+    pictures = [output for cell in notebook.cells for output in cell.get("outputs", []) if "image/png" in output.data]
+    assert pictures
