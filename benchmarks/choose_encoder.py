@@ -1,4 +1,4 @@
-"""Which encoder, window, pooling and learning rate learn most from few labels in a given time?
+"""Compare encoders and poolings by what they learn from 6,400 labels, without pre-training.
 
     python benchmarks/choose_encoder.py --config configs/human.yaml
 
@@ -61,14 +61,10 @@ def _row(name: str, config: RunConfig, table: WindowTable, fold: Fold) -> str:
     )
     batches = EpochBatches(table.take(training_rows(fold, LABELS, config.seed)), BATCH, config.seed)
     steps = EPOCHS * batches.steps_per_epoch
-    plan = Plan(
-        steps=steps, optimiser=settings, evaluate_every=steps, save_every=steps, seed=config.seed, select={}
-    )
+    plan = Plan(steps=steps, optimiser=settings, evaluate_every=steps, save_every=steps, seed=config.seed, select={})
     start = time.perf_counter()
     with TemporaryDirectory() as folder, progress(None, name, unit="step", total=steps) as bar:
-        train(
-            ClassificationObjective(classifier), batches, lambda *_: {}, plan, Path(folder), accelerator, bar
-        )
+        train(ClassificationObjective(classifier), batches, lambda *_: {}, plan, Path(folder), accelerator, bar)
     seconds = time.perf_counter() - start
     validation = table.take(fold.validation)
     probabilities, _ = classify(classifier, validation.tokens, accelerator)

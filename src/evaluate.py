@@ -24,10 +24,7 @@ from simcsp.model.embedding import embed
 from simcsp.model.encoder import load_checkpoint
 from simcsp.report.layout import umap_layout
 from simcsp.training.devices import make_accelerator
-from simcsp.training.finetuning import EMBEDDINGS, PREDICTIONS
 
-SCORES, SELECTION = "scores.csv", "selection"
-PRETRAINED = ("baseline", "best_sccs", "best_nmi")
 _PICTURED = 2000  # windows in the UMAP figure
 
 Row = dict[str, object]
@@ -52,9 +49,9 @@ def main() -> None:
     folds = [run / "finetune" / model / f"fold-{k}" for model in models for k in range(config.split.folds)]
     for fold in progress(folds, "evaluate", unit="fold"):
         scores += _fold_scores(fold, config, table)
-    runs.write_text(folder / SCORES, pd.DataFrame(scores).to_csv(index=False))
+    runs.write_text(folder / runs.SCORES, pd.DataFrame(scores).to_csv(index=False))
     runs.close_stage(folder, {"rows": len(scores)})
-    say(f"evaluate: {len(folds)} folds scored, written to {(folder / SCORES).relative_to(runs.ROOT)}")
+    say(f"evaluate: {len(folds)} folds scored, written to {(folder / runs.SCORES).relative_to(runs.ROOT)}")
 
 
 def _selection_scores(config: RunConfig, selection: WindowTable, run: Path, folder: Path) -> list[Row]:
@@ -63,13 +60,13 @@ def _selection_scores(config: RunConfig, selection: WindowTable, run: Path, fold
     how = config.encoder
     pictured = np.sort(np.random.default_rng(config.seed).permutation(len(selection.label))[:_PICTURED])
     scores: list[Row] = []
-    for name in progress(PRETRAINED, "evaluate: encoders", unit="encoder"):
+    for name in progress(runs.PRETRAINED, "evaluate: encoders", unit="encoder"):
         encoder = load_checkpoint(run / "pretrain" / name, dropout=how.dropout, tokens=config.data.window + 2)
         vectors = embed(encoder, selection.tokens, pooling=how.pooling, layer=how.layer, accelerator=accelerator)
         clusters = nmi(vectors, selection.label, selection.site_type, config.nmi, config.seed)
         values = {"sccs": sccs(vectors, selection.label, config.seed).value, "nmi": clusters.value}
         scores += [_row(name, "selection", "all", metric, value) for metric, value in values.items()]
-        with runs.whole_folder(folder / SELECTION / name) as target:
+        with runs.whole_folder(folder / runs.SELECTION / name) as target:
             np.save(target / "embeddings.npy", vectors)
             pd.DataFrame(
                 {
@@ -80,20 +77,20 @@ def _selection_scores(config: RunConfig, selection: WindowTable, run: Path, fold
                     "cluster": clusters.assignment[pictured],
                     **dict(zip(("umap_1", "umap_2"), umap_layout(vectors[pictured], config.seed).T, strict=True)),
                 }
-            ).to_csv(target / "layout.csv", index=False)
+            ).to_csv(target / runs.LAYOUT, index=False)
     return scores
 
 
 def _fold_scores(fold: Path, config: RunConfig, table: WindowTable) -> list[Row]:
     model, number = fold.parent.name, fold.name.removeprefix("fold-")
-    predictions = pd.read_parquet(fold / PREDICTIONS)
+    predictions = pd.read_parquet(fold / runs.PREDICTIONS)
     test = predictions[predictions.part == "test"]
     by_site = scores_by_site(test.label.to_numpy(), test.probability.to_numpy(), test.site_type.to_numpy())
     rows = [
         _row(model, number, site, metric, value) for site, values in by_site.items() for metric, value in values.items()
     ]
-    if (fold / EMBEDDINGS).exists():
-        stored = np.load(fold / EMBEDDINGS, allow_pickle=False)
+    if (fold / runs.EMBEDDINGS).exists():
+        stored = np.load(fold / runs.EMBEDDINGS, allow_pickle=False)
         windows = table.take(test["row"].to_numpy())
         for when, suffix in (("before", "_before"), ("after", "")):
             clusters = nmi(stored[when], windows.label, windows.site_type, config.nmi, config.seed)

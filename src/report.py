@@ -12,14 +12,12 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from evaluate import PRETRAINED, SCORES, SELECTION
 from simcsp import runs
 from simcsp.config import RunConfig, parse_config, stage_settings
 from simcsp.console import run_script, say
 from simcsp.report import figures
 from simcsp.report.document import answer, markdown_report
 from simcsp.report.tables import compare_with_baseline, fold_scores, metrics_json, site_means
-from simcsp.training.finetuning import PREDICTIONS
 from simcsp.training.log import read_metrics
 
 
@@ -29,7 +27,7 @@ def main() -> None:
     run = runs.run_folder(config.run)
     for stage in ("pretrain", "finetune", "evaluation"):
         runs.finished_stage(run / stage, stage_settings(config, stage))
-    scores = pd.read_csv(run / "evaluation" / SCORES, dtype={"fold": str})
+    scores = pd.read_csv(run / "evaluation" / runs.SCORES, dtype={"fold": str})
     table = fold_scores(scores)
     comparisons = compare_with_baseline(table, test_to_train=_test_to_train(config))
     selection = scores[scores.fold == "selection"]
@@ -62,8 +60,8 @@ def _figures(run: Path, table: pd.DataFrame) -> dict[str, Figure]:
         if (records := read_metrics(run / "pretrain" / f"phase-{name}"))
     ]
     best = {metric: step for metric, (_, step) in runs.read_json(run / "pretrain" / runs.DONE)["best"].items()}
-    layouts = {name: pd.read_csv(run / "evaluation" / SELECTION / name / "layout.csv") for name in PRETRAINED}
-    any_layout = layouts[PRETRAINED[0]]
+    layouts = {name: pd.read_csv(run / "evaluation" / runs.SELECTION / name / runs.LAYOUT) for name in runs.PRETRAINED}
+    any_layout = layouts[runs.PRETRAINED[0]]
     models = list(dict.fromkeys(table.index.get_level_values(0)))
     predictions = {name: _test_predictions(run / "finetune" / name) for name in models}
     return {
@@ -82,7 +80,7 @@ def _figures(run: Path, table: pd.DataFrame) -> dict[str, Figure]:
 
 
 def _test_predictions(folder: Path) -> pd.DataFrame:
-    parts = [pd.read_parquet(path) for path in sorted(folder.glob(f"fold-*/{PREDICTIONS}"))]
+    parts = [pd.read_parquet(path) for path in sorted(folder.glob(f"fold-*/{runs.PREDICTIONS}"))]
     together = pd.concat(parts)
     return together[together.part == "test"]
 

@@ -7,9 +7,10 @@ command line (``--finetune.learning_rate 1e-4``). Unknown keys are errors that n
 import dataclasses
 import difflib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import jsonargparse
 
@@ -23,6 +24,13 @@ Pooling = Literal["cls", "mean", "site"]
 def _require(condition: bool, problem: str) -> None:  # noqa: FBT001
     if not condition:
         raise ValueError(problem)
+
+
+def _require_folder_name(value: str, name: str) -> None:
+    _require(
+        re.fullmatch(r"\w[\w.-]*", value) is not None,
+        f"{name} is a folder name: letters, digits, . _ - and none of . - in front",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +114,7 @@ class DataConfig:
     windows: tuple[WindowSource, ...] = ()
 
     def __post_init__(self) -> None:
+        _require_folder_name(self.name, "data.name")
         _require(self.window >= 20 and self.window % 2 == 0, "window must be an even length of at least 20 nt")
         _require(0 <= self.max_unread < 1, "max_unread is a share, 0 <= max_unread < 1")
         _require(0 <= self.min_gt_ag <= 1, "min_gt_ag is a share, 0 to 1")
@@ -125,6 +134,7 @@ class SplitConfig:
 
     def __post_init__(self) -> None:
         _require(self.folds >= 2, "folds must be at least 2")
+        _require(self.seed >= 0, "split.seed must not be negative")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +167,9 @@ class EncoderConfig:
     layer: int = -1
 
     def __post_init__(self) -> None:
-        _require(self.hidden % self.heads == 0, "hidden must be a multiple of heads")
+        _require(self.heads > 0 and self.layers > 0, "heads and layers must be above 0")
+        _require(self.intermediate > 0 and self.local_attention > 0, "intermediate and local_attention must be above 0")
+        _require(self.hidden > 0 and self.hidden % self.heads == 0, "hidden must be a multiple of heads")
         _require(0 <= self.dropout < 1, "dropout is a share, 0 <= dropout < 1")
 
 
@@ -180,8 +192,10 @@ class OptimiserConfig:
     batch_size: int = 64
 
     def __post_init__(self) -> None:
-        _require(self.learning_rate > 0, "learning_rate must be above 0")
+        _require(0 < self.learning_rate < float("inf"), "learning_rate must be above 0")
         _require(0 <= self.warmup < 1, "warmup is a share of the steps, 0 <= warmup < 1")
+        _require(self.weight_decay >= 0, "weight_decay must not be negative")
+        _require(self.max_grad_norm > 0, "max_grad_norm must be above 0: at 0 nothing is learned")
         _require(self.batch_size >= 2, "batch_size must be at least 2")
 
 
@@ -260,6 +274,8 @@ class FinetuneConfig(OptimiserConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         _require(self.epochs > 0 and self.patience > 0, "epochs and patience must be above 0")
+        _require(self.labels >= 0, "labels must not be negative; 0 uses all")
+        _require(0 <= self.head_dropout < 1, "head_dropout is a share, 0 <= head_dropout < 1")
         _require(
             "baseline" in self.initialisations,
             "initialisations must hold baseline: the others are compared with it",
@@ -293,7 +309,8 @@ class RunConfig:
     nmi: NmiSettings = field(default_factory=NmiSettings)
 
     def __post_init__(self) -> None:
-        _require(re.fullmatch(r"[\w.-]+", self.run) is not None, "run is a folder name: letters, digits, . _ -")
+        _require_folder_name(self.run, "run")
+        _require(self.seed >= 0, "seed must not be negative")
 
 
 def parse_config(description: str, arguments: list[str] | None = None) -> RunConfig:
@@ -305,17 +322,21 @@ def parse_config(description: str, arguments: list[str] | None = None) -> RunCon
         InputError: on a missing or malformed file, an unknown key, or a value that makes no sense.
     """
     parser = jsonargparse.ArgumentParser(
-        description=description, exit_on_error=False, formatter_class=jsonargparse.DefaultHelpFormatter
+        description=description,
+        exit_on_error=False,
+        allow_abbrev=False,
+        formatter_class=jsonargparse.DefaultHelpFormatter,
     )
     parser.add_argument("--config", action="config", help="YAML file that says how this run differs from the defaults")
     parser.add_class_arguments(RunConfig)
     try:
-        settings = parser.instantiate(parser.parse_args(arguments))
+        parsed = parser.parse_args(arguments)
+        _require(not (unset := sorted(_unset(RunConfig, parsed))), f"no value for {', '.join(unset)}")
+        settings = parser.instantiate(parsed)
+        return RunConfig(**{f.name: settings[f.name] for f in dataclasses.fields(RunConfig)})
     except (ValueError, TypeError, jsonargparse.ArgumentError) as error:
         message = " ".join(str(error).split()).rstrip(".")
         raise InputError(f"configuration: {message}", hint=_nearest(message)) from error
-    fields = dataclasses.fields(RunConfig)
-    return RunConfig(**{f.name: settings[f.name] for f in fields})
 
 
 STAGE_SETTINGS = {
@@ -348,11 +369,11 @@ def as_plain(config: Any) -> Any:
 
 def _nearest(message: str) -> str:
     """Name the known key closest to the unknown one in an error of the parser."""
-    unknown = re.search(r"does not accept option '([\w.]+)'|unrecognized arguments: --([\w.]+)|Key '([\w.]+)'", message)
+    unknown = re.search(r"[Oo]ption '([\w.-]+)'|unrecognized arguments: --([\w.-]+)", message)
     if unknown is None:
         return "See --help for every setting"
     name = next(group for group in unknown.groups() if group).rsplit(".", 1)[-1]
-    close = difflib.get_close_matches(name, _known_keys(RunConfig), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name, _known_keys(RunConfig), n=1)
     return f"Did you mean {close[0]!r}" if close else "See --help for every setting"
 
 
@@ -361,7 +382,27 @@ def _known_keys(cls: type) -> set[str]:
     keys: set[str] = set()
     for f in dataclasses.fields(cls):
         keys.add(f.name)
-        for part in (f.type, *getattr(f.type, "__args__", ())):
-            if isinstance(part, type) and dataclasses.is_dataclass(part):
-                keys |= _known_keys(part)
+        if (part := _dataclass_in(f.type)) is not None:
+            keys |= _known_keys(part)
     return keys
+
+
+def _unset(cls: type, settings: Any, prefix: str = "") -> Iterator[str]:
+    """Settings that are null, or no section where there must be one: the parser lets both pass."""
+    for f in dataclasses.fields(cls):
+        value, part = settings[f.name], _dataclass_in(f.type)
+        if value is None:
+            if type(None) not in get_args(f.type):
+                yield prefix + f.name
+        elif part is not None:
+            for item in value if isinstance(value, list | tuple) else [value]:
+                if isinstance(item, jsonargparse.Namespace):
+                    yield from _unset(part, item, f"{prefix}{f.name}.")
+                else:
+                    yield prefix + f.name
+
+
+def _dataclass_in(annotation: Any) -> type | None:
+    """The dataclass that an annotation is or mentions, as in ``tuple[WindowSource, ...]``."""
+    parts = (annotation, *get_args(annotation))
+    return next((part for part in parts if isinstance(part, type) and dataclasses.is_dataclass(part)), None)

@@ -172,13 +172,8 @@ def _architecture(config: EncoderConfig, tokens: int) -> BertConfig | ModernBert
         architecture: BertConfig | ModernBertConfig = BertConfig(**size)
     else:  # its own defaults for these ids lie outside the vocabulary
         special: dict[str, Any] = {"cls_token_id": CLS, "sep_token_id": SEP, "bos_token_id": CLS, "eos_token_id": SEP}
-        architecture = ModernBertConfig(
-            **size,
-            **special,
-            local_attention=config.local_attention,
-            global_rope_theta=_ROPE_THETA,
-            local_rope_theta=_ROPE_THETA,
-        )
+        rotary: dict[str, Any] = {"global_rope_theta": _ROPE_THETA, "local_rope_theta": _ROPE_THETA}
+        architecture = ModernBertConfig(**size, **special, **rotary, local_attention=config.local_attention)
     _set_dropout(architecture, config.dropout)
     return architecture
 

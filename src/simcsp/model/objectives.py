@@ -50,16 +50,16 @@ class PretrainingObjective(nn.Module):
         Args:
             tokens: ``(V, T)`` what the encoder sees.
             original: ``(V, T)`` ids before masking.
-            chosen: ``(V, T)`` true where MLM asks for the nucleotide; empty when MLM is off.
+            chosen: ``(V, T)`` true where MLM asks for the nucleotide; nowhere when MLM is off.
         """
         losses: dict[str, Tensor] = {}
         total = torch.zeros((), device=tokens.device)
-        last, chosen_layer = last_and_chosen_state(self.encoder, tokens, self.layer)
+        last, at_layer = last_and_chosen_state(self.encoder, tokens, self.layer)
         if self.phase.mlm_weight:
             losses["mlm_loss"], losses["mlm_accuracy"] = mlm_loss(self.encoder, last, original, chosen)
             total = total + self.phase.mlm_weight * losses["mlm_loss"]
         if self.phase.contrastive_weight:
-            first, second = pool(chosen_layer, self.pooling).chunk(2)
+            first, second = pool(at_layer, self.pooling).chunk(2)
             losses["contrastive_loss"] = contrastive_loss(first, second, self.phase.temperature)
             total = total + self.phase.contrastive_weight * losses["contrastive_loss"]
         return {"loss": total, **losses}

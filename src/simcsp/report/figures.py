@@ -153,7 +153,8 @@ def _scatter_labels(
 ) -> None:
     for name, wanted, kind, colour, marker in _CLASSES:
         rows = (label == wanted) & (site_type == kind)
-        axes.scatter(layout[rows, 0], layout[rows, 1], s=5, c=colour, marker=marker, linewidths=0, alpha=0.8, label=name)
+        x, y = layout[rows].T
+        axes.scatter(x, y, s=5, c=colour, marker=marker, linewidths=0, alpha=0.8, label=name)
     _bare(axes)
 
 

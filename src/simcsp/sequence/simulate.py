@@ -177,9 +177,7 @@ def _lay_out(settings: GenomeSettings, rng: np.random.Generator) -> tuple[tuple[
     for number, (count, contig) in enumerate(zip(exon_counts.tolist(), contigs.tolist(), strict=True), 1):
         pieces = np.empty(2 * count + 1, dtype=np.int64)  # flank, exon, intron, …, exon, flank
         pieces[[0, -1]] = rng.uniform(0.25, 0.75, 2) * settings.intergenic_length
-        pieces[1::2] = np.maximum(
-            SHORTEST_EXON, _log_normal(settings.exon_length, settings.exon_spread, count, rng)
-        )
+        pieces[1::2] = np.maximum(SHORTEST_EXON, _log_normal(settings.exon_length, settings.exon_spread, count, rng))
         pieces[2:-1:2] = settings.shortest_intron + _log_normal(
             settings.intron_length - settings.shortest_intron, settings.intron_spread, count - 1, rng
         )

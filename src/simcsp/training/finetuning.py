@@ -22,7 +22,6 @@ from simcsp.training.batches import EpochBatches
 from simcsp.training.log import RunLog
 from simcsp.training.loop import Plan, train
 
-PREDICTIONS, EMBEDDINGS = "predictions.parquet", "test_embeddings.npz"
 AUROC = "validation/auroc"
 
 
@@ -108,13 +107,13 @@ def write_predictions(folder: Path, table: WindowTable, fold: Fold, probabilitie
         "origin": table.origin[rows].tolist(),
         "probability": probabilities.astype(np.float64),
     }
-    partial = folder / f".{PREDICTIONS}.partial"
+    partial = folder / f".{runs.PREDICTIONS}.partial"
     pq.write_table(pa.table(columns), partial)
-    partial.replace(folder / PREDICTIONS)
+    partial.replace(folder / runs.PREDICTIONS)
 
 
 def _write_embeddings(folder: Path, before: Floats, after: Floats) -> None:
-    partial = folder / f".{EMBEDDINGS}.partial"
+    partial = folder / f".{runs.EMBEDDINGS}.partial"
     with partial.open("wb") as stream:
         np.savez(stream, before=before, after=after)
-    partial.replace(folder / EMBEDDINGS)
+    partial.replace(folder / runs.EMBEDDINGS)
