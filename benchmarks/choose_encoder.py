@@ -10,6 +10,7 @@ import dataclasses
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
@@ -28,8 +29,8 @@ from simcsp.training.finetuning import training_rows
 from simcsp.training.loop import Plan, train
 
 LABELS, EPOCHS, BATCH = 6400, 2, 32
-SHIPPED = {"architecture": "modernbert", "hidden": 192, "layers": 2, "heads": 6, "intermediate": 384}
-VARIANTS: tuple[tuple[str, dict[str, object], float], ...] = (
+SHIPPED: dict[str, Any] = {"architecture": "modernbert", "hidden": 192, "layers": 2, "heads": 6, "intermediate": 384}
+VARIANTS: tuple[tuple[str, dict[str, Any], float], ...] = (
     ("ModernBERT 2 × 192, site", {}, 1e-3),
     ("ModernBERT 2 × 192, mean", {"pooling": "mean"}, 1e-3),
     ("ModernBERT 2 × 192, cls", {"pooling": "cls"}, 1e-3),

@@ -34,6 +34,11 @@ def main() -> None:
     if state is runs.State.FINISHED:
         say(f"prepare: {target.relative_to(runs.ROOT)} is complete")
         return
+    with runs.discarded_on_error(target):
+        _prepare(config, target)
+
+
+def _prepare(config: RunConfig, target: Path) -> None:
     tallies: list[Tally] = []
     with runs.whole_folder(target / "corpus") as folder:
         tallies += write_corpus(config.data, folder, CACHE)

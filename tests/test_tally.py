@@ -24,6 +24,11 @@ def test_a_tally_says_what_was_read_kept_dropped_and_changed() -> None:
     ]
 
 
+def test_reasons_are_those_that_were_met() -> None:
+    assert worked_example().reasons == "100: also elsewhere, 2: short"
+    assert Tally("introns", "genes.gtf").reasons == ""
+
+
 def test_the_manifest_gets_every_count() -> None:
     assert worked_example().as_dict() == {
         "what": "introns",

@@ -390,6 +390,7 @@ def _known_keys(cls: type) -> set[str]:
 def _unset(cls: type, settings: Any, prefix: str = "") -> Iterator[str]:
     """Settings that are null, or no section where there must be one: the parser lets both pass."""
     for f in dataclasses.fields(cls):
+        if f.name not in settings: continue
         value, part = settings[f.name], _dataclass_in(f.type)
         if value is None:
             if type(None) not in get_args(f.type):

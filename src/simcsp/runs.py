@@ -130,11 +130,12 @@ def open_stage(folder: Path, settings: dict[str, Any], inputs: dict[str, str]) -
         InputError: if the folder holds the output of other settings, inputs or another version.
     """
     wanted = {"version": __version__, "settings": _finite(settings), "inputs": inputs}
-    if not (folder / RECORD).exists():
-        if folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
-            raise InputError(f"holds files but no {RECORD}", path=folder, hint="Give another name, or move them away")
+    outputs = {path.name for path in folder.glob("[!.]*")} - {RECORD}
+    if not outputs:
         write_json(folder / RECORD, {**wanted, "environment": environment()})
         return State.NEW
+    if not (folder / RECORD).exists():
+        raise InputError(f"holds files but no {RECORD}", path=folder, hint="Give another name, or move them away")
     _refuse_others(folder, wanted)
     return State.FINISHED if (folder / DONE).exists() else State.UNFINISHED
 
@@ -154,6 +155,16 @@ def finished_stage(folder: Path, settings: dict[str, Any]) -> dict[str, str]:
     record = read_json(folder / RECORD)
     text = json.dumps([record["version"], record["settings"], record["inputs"]], sort_keys=True)
     return {folder.name: hashlib.sha256(text.encode()).hexdigest()}
+
+
+@contextmanager
+def discarded_on_error(folder: Path) -> Iterator[None]:
+    """Remove the folder of a stage whose input turns out to be wrong, so that a mended input can be tried at once."""
+    try:
+        yield
+    except InputError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def close_stage(folder: Path, summary: dict[str, Any]) -> None:

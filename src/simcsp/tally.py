@@ -27,6 +27,11 @@ class Tally:
         """Records that went on."""
         return self.read - self.dropped.total()
 
+    @property
+    def reasons(self) -> str:
+        """Why records were dropped, for the sentence of an error."""
+        return ", ".join(f"{count:,}: {reason}" for reason, count in sorted(self.dropped.items()) if count)
+
     def as_dict(self) -> dict[str, object]:
         """For the manifest."""
         return {

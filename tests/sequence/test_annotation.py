@@ -251,5 +251,5 @@ def test_a_file_without_transcripts_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_whose_transcripts_were_all_left_out_says_why(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no transcript found\. Left out: 2 no strand"):
+    with pytest.raises(InputError, match=r"no transcript found\. Dropped 2: no strand"):
         read(tmp_path, row(1, 9, gtf("a"), strand="."), row(1, 9, gtf("b"), strand="."))

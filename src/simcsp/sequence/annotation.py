@@ -92,8 +92,7 @@ def read_annotation(path: Path) -> tuple[list[Transcript], Tally]:
         if (transcript := _transcript(name, rows, parents, tally)) is not None
     ]
     if not transcripts:
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in tally.dropped.items())
-        hint = f"Left out: {reasons}" if reasons else "Give a GTF or GFF3 file with exon or CDS rows"
+        hint = f"Dropped {tally.reasons}" if tally.reasons else "Give a GTF or GFF3 file with exon or CDS rows"
         raise InputError("no transcript found", path=path, hint=hint)
     return transcripts, tally
 

@@ -44,9 +44,7 @@ def read(
     annotated.genome.close()
     table = concatenate(tables)
     if not len(table.label):
-        raise InputError(
-            "no site is left to learn from", path=annotated.annotation, hint=f"Dropped: {dict(tally.dropped)}"
-        )
+        raise InputError("no site is left to learn from", path=annotated.annotation, hint=f"Dropped {tally.reasons}")
     return table, [*annotated.tallies, tally]
 
 

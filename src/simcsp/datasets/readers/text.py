@@ -94,7 +94,7 @@ def _read_file(
             tally.dropped[reason] += int(rows.sum())
     kept = np.flatnonzero(~unread & ~odd)
     if not kept.size:
-        raise InputError("no window is left to learn from", path=path, hint=f"Dropped: {dict(tally.dropped)}")
+        raise InputError("no window is left to learn from", path=path, hint=f"Dropped {tally.reasons}")
     stem = path.name.removesuffix(".gz").rsplit(".", 1)[0]
     return window_table(
         tokens[kept],
