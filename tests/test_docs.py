@@ -1,0 +1,62 @@
+"""What the pages promise is there: files, pictures, commands, settings."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from simcsp.config import RunConfig
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("*/README.md"))]
+MADE_BY_USERS = ("runs/", "data/", "configs/mine.yaml", "configs/my")
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def names_a_setting(dotted: str) -> bool:
+    cls: type = RunConfig
+    for name in dotted.split("."):
+        found = {f.name: f.type for f in dataclasses.fields(cls)} if dataclasses.is_dataclass(cls) else {}
+        if name not in found:
+            return False
+        kind = found[name]
+        inner = [part for part in (kind, *getattr(kind, "__args__", ())) if dataclasses.is_dataclass(part)]
+        cls = next((part for part in inner if isinstance(part, type)), str)
+    return True
+
+
+@every_page
+def test_named_files_exist(page: Path) -> None:
+    text = page.read_text()
+    named = re.findall(r"[`(\s]((?:src|tests|configs|docs|benchmarks|notebooks)/[\w/.-]*\w)", text)
+    named += re.findall(r"(?:bash|python) ([\w/]+\.(?:sh|py))", text)
+    missing = [name for name in named if not name.startswith(MADE_BY_USERS) and not (ROOT / name).exists()]
+    assert missing == []
+
+
+@every_page
+def test_pictures_and_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#]+)\)", page.read_text())
+    assert [t for t in targets if "://" not in t and not (page.parent / t).exists()] == []
+
+
+@every_page
+def test_named_settings_exist(page: Path) -> None:
+    settings = re.findall(r"--([a-z_]+(?:\.[a-z_]+)+)", page.read_text())
+    settings += re.findall(r"`((?:data|split|encoder|pretrain|finetune|nmi)\.[a-z_.]+)", page.read_text())
+    settings = [name for name in settings if not name.endswith((".sh", ".py"))]
+    assert [name for name in settings if not names_a_setting(name.rstrip("."))] == []
+
+
+def test_run_sh_commands_in_the_readme_exist() -> None:
+    commands = set(re.findall(r"bash run\.sh ([a-z]+)", (ROOT / "README.md").read_text()))
+    assert {"demo", "test"} <= commands
+    assert [name for name in commands if f"\n  {name})" not in (ROOT / "run.sh").read_text()] == []
+
+
+def test_scripts_say_what_they_do_in_their_first_lines() -> None:
+    for script in (*ROOT.glob("src/*.py"), *ROOT.glob("benchmarks/*.py")):
+        opening = script.read_text().split('"""')[1]
+        assert f"python {script.relative_to(ROOT)}" in opening, script
