@@ -387,20 +387,15 @@ def _known_keys(cls: type) -> set[str]:
     return keys
 
 
-def _unset(cls: type, settings: Any, prefix: str = "") -> Iterator[str]:
-    """Settings that are null, or no section where there must be one: the parser lets both pass."""
-    for f in dataclasses.fields(cls):
-        if f.name not in settings: continue
-        value, part = settings[f.name], _dataclass_in(f.type)
+def _unset(cls: type, settings: jsonargparse.Namespace, prefix: str = "") -> Iterator[str]:
+    """Settings that are null, and sections that are none: the parser lets both pass."""
+    for f in (f for f in dataclasses.fields(cls) if f.name in settings):
+        name, value, part = prefix + f.name, settings[f.name], _dataclass_in(f.type)
         if value is None:
-            if type(None) not in get_args(f.type):
-                yield prefix + f.name
+            yield from () if type(None) in get_args(f.type) else (name,)
         elif part is not None:
-            for item in value if isinstance(value, list | tuple) else [value]:
-                if isinstance(item, jsonargparse.Namespace):
-                    yield from _unset(part, item, f"{prefix}{f.name}.")
-                else:
-                    yield prefix + f.name
+            for item in value if isinstance(value, tuple) else (value,):
+                yield from _unset(part, item, f"{name}.") if isinstance(item, jsonargparse.Namespace) else (name,)
 
 
 def _dataclass_in(annotation: Any) -> type | None:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from simcsp.config import Pooling
@@ -22,7 +22,7 @@ def embed(
     encoder: PreTrainedModel, windows: Tokens, *, pooling: Pooling, layer: int, accelerator: Accelerator
 ) -> Floats:
     """Pooled embeddings without dropout: ``(n, length)`` nucleotide tokens → ``(n, P)``."""
-    encoder.eval()  # type: ignore[no-untyped-call]
+    _ready(encoder, accelerator)
     with torch.inference_mode(), accelerator.autocast():
         parts = [pool(hidden_state(encoder, batch, layer), pooling) for batch in _batches(windows, accelerator)]
     return torch.cat(parts).float().cpu().numpy()
@@ -30,12 +30,17 @@ def embed(
 
 def classify(classifier: SiteClassifier, windows: Tokens, accelerator: Accelerator) -> tuple[Floats, Floats]:
     """Probabilities ``(n,)`` and pooled embeddings ``(n, P)`` of ``(n, length)`` nucleotide tokens."""
-    classifier.eval()
+    _ready(classifier, accelerator)
     with torch.inference_mode(), accelerator.autocast():
         parts = [classifier(batch) for batch in _batches(windows, accelerator)]
     logits = torch.cat([logits for logits, _ in parts])
     embeddings = torch.cat([embedding for _, embedding in parts])
     return torch.sigmoid(logits).cpu().numpy(), embeddings.cpu().numpy()
+
+
+def _ready(module: nn.Module, accelerator: Accelerator) -> None:
+    """On its device, without dropout."""
+    module.to(accelerator.device).eval()
 
 
 def _batches(windows: Tokens, accelerator: Accelerator) -> Iterator[Tensor]:

@@ -88,7 +88,7 @@ def train(
         InputError: if the loss is not finite, or a checkpoint is damaged.
         KeyboardInterrupt: after SIGINT or SIGTERM, once a checkpoint is written.
     """
-    module = _as_module(objective)
+    module = _as_module(objective).to(accelerator.device)
     optimiser = make_optimiser(module, plan.optimiser)
     found = latest_checkpoint(folder)
     progress = Progress() if found is None else read_checkpoint(found, objective, optimiser)
@@ -102,14 +102,17 @@ def train(
             losses = _train_step(model, optimiser, batch_at(progress.step), plan, progress.step, accelerator, clock)
             progress = progress.advance()
             bar.update()
+            save = progress.step % plan.save_every == 0 or progress.step == plan.steps or stop_requested()
+            if save or progress.step % LOG_EVERY == 0:
+                _require_finite(losses["loss"], progress.step)
             if progress.step % LOG_EVERY == 0:
                 _log_losses(log, progress.step, losses, optimiser, clock, bar)
             if progress.step % plan.evaluate_every == 0 or progress.step == plan.steps:
                 progress = _measure_and_select(objective, module, measure, plan, progress, log)
                 clock.restart()
-            if progress.step % plan.save_every == 0 or progress.step == plan.steps or stop_requested():
+            if save:
                 prune_checkpoints(folder, keep=write_checkpoint(folder, objective, optimiser, progress))
-            if stop_requested():
+            if save and stop_requested():
                 raise KeyboardInterrupt
     return progress
 
@@ -179,6 +182,12 @@ def _train_step(
     return {**losses, "gradient_norm": norm}
 
 
+def _require_finite(loss: Tensor, step: int) -> None:
+    """Stop before a checkpoint is written or a number is logged that is none."""
+    if not math.isfinite(float(loss.detach())):
+        raise InputError(f"the loss is {float(loss.detach())} at step {step}", hint="Lower the learning rate")
+
+
 def _log_losses(
     log: RunLog,
     step: int,
@@ -188,8 +197,6 @@ def _log_losses(
     bar: "tqdm[None]",
 ) -> None:
     values = {f"train/{name}": float(value.detach()) for name, value in losses.items()}
-    if not math.isfinite(values["train/loss"]):
-        raise InputError(f"the loss is {values['train/loss']} at step {step}", hint="Lower the learning rate")
     values["train/learning_rate"] = optimiser.param_groups[0]["lr"]
     values["train/tokens_per_second"] = clock.read()
     log.scalars(step, values)
