@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from simcsp import runs
-from simcsp.config import RunConfig, parse_config
+from simcsp.command_line import parse_config
+from simcsp.config import RunConfig
 from simcsp.console import progress, run_script, say
 from simcsp.datasets.splits import Fold, fold_rows
 from simcsp.datasets.windows import WindowTable, load_windows

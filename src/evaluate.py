@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from simcsp import runs
-from simcsp.config import RunConfig, parse_config, stage_settings
+from simcsp.command_line import parse_config
+from simcsp.config import RunConfig
 from simcsp.console import progress, run_script, say
 from simcsp.datasets.splits import selection_rows
 from simcsp.datasets.windows import WindowTable, load_windows
@@ -23,6 +24,7 @@ from simcsp.metrics.sccs import sccs
 from simcsp.model.embedding import embed
 from simcsp.model.encoder import load_checkpoint
 from simcsp.report.layout import umap_layout
+from simcsp.stages import enter_stage, stage_folder
 from simcsp.training.devices import make_accelerator
 
 _PICTURED = 2000  # windows in the UMAP figure
@@ -33,16 +35,10 @@ Row = dict[str, object]
 def main() -> None:
     """Score every model of the run."""
     config = parse_config(__doc__)
-    prepared, run = runs.prepared_folder(config.data.name), runs.run_folder(config.run)
-    folder = run / "evaluation"
-    inputs = {
-        **runs.finished_stage(prepared, stage_settings(config, "prepare")),
-        **runs.finished_stage(run / "pretrain", stage_settings(config, "pretrain")),
-        **runs.finished_stage(run / "finetune", stage_settings(config, "finetune")),
-    }
-    if runs.open_stage(folder, stage_settings(config, "evaluation"), inputs) is runs.State.FINISHED:
-        say(f"evaluate: {folder.relative_to(runs.ROOT)} is complete")
+    if not enter_stage(config, "evaluation", {}):
         return
+    prepared, run = stage_folder(config, "prepare"), runs.run_folder(config.run)
+    folder = run / "evaluation"
     table = load_windows(prepared / "windows")
     scores = _selection_scores(config, table.take(selection_rows(table, config.split)), run, folder)
     models = runs.read_json(run / "finetune" / runs.DONE)["models"]

@@ -16,12 +16,14 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from simcsp import runs
-from simcsp.config import RunConfig, parse_config, stage_settings
+from simcsp.command_line import parse_config
+from simcsp.config import RunConfig
 from simcsp.console import progress, run_script, say
 from simcsp.datasets.splits import Fold, fold_rows
 from simcsp.datasets.windows import WindowTable, load_windows
 from simcsp.model.encoder import load_checkpoint, random_encoder
 from simcsp.model.yardstick import logistic_regression
+from simcsp.stages import enter_stage, stage_folder
 from simcsp.training.devices import make_accelerator
 from simcsp.training.finetuning import asked_rows, finetune_fold, planned_steps, training_rows, write_predictions
 
@@ -31,15 +33,10 @@ YARDSTICK = "logistic_regression"
 def main() -> None:
     """Fine-tune everything the configuration asks for."""
     config = parse_config(__doc__)
-    prepared, run = runs.prepared_folder(config.data.name), runs.run_folder(config.run)
-    folder = run / "finetune"
-    inputs = {
-        **runs.finished_stage(prepared, stage_settings(config, "prepare")),
-        **runs.finished_stage(run / "pretrain", stage_settings(config, "pretrain")),
-    }
-    if runs.open_stage(folder, stage_settings(config, "finetune"), inputs) is runs.State.FINISHED:
-        say(f"finetune: {folder.relative_to(runs.ROOT)} is complete")
+    if not enter_stage(config, "finetune", {}):
         return
+    prepared, run = stage_folder(config, "prepare"), runs.run_folder(config.run)
+    folder = run / "finetune"
     table = load_windows(prepared / "windows")
     folds = [fold_rows(table, config.split, k) for k in range(config.split.folds)]
     accelerator = make_accelerator(config.precision)

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from simcsp import runs
-from simcsp.config import RunConfig, as_plain, parse_config, stage_settings
+from simcsp.command_line import parse_config
+from simcsp.config import RunConfig, as_plain
 from simcsp.console import run_script, say
 from simcsp.datasets.corpus import Corpus, write_corpus
 from simcsp.datasets.readers import READERS
@@ -20,6 +21,7 @@ from simcsp.datasets.splits import assign_parts, split_record
 from simcsp.datasets.windows import WindowTable, concatenate, drop_duplicates, save_windows
 from simcsp.errors import InputError
 from simcsp.sequence.simulate import write_genomes
+from simcsp.stages import enter_stage, stage_folder
 from simcsp.tally import Tally
 
 CACHE = runs.ROOT / "data" / "cache"
@@ -29,13 +31,10 @@ def main() -> None:
     """Prepare the data of one configuration."""
     config = parse_config(__doc__)
     _simulate(config)
-    target = runs.prepared_folder(config.data.name)
-    state = runs.open_stage(target, stage_settings(config, "prepare"), _input_hashes(config))
-    if state is runs.State.FINISHED:
-        say(f"prepare: {target.relative_to(runs.ROOT)} is complete")
-        return
-    with runs.discarded_on_error(target):
-        _prepare(config, target)
+    if enter_stage(config, "prepare", _input_hashes(config)):
+        target = stage_folder(config, "prepare")
+        with runs.discarded_on_error(target):
+            _prepare(config, target)
 
 
 def _prepare(config: RunConfig, target: Path) -> None:

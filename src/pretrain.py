@@ -10,12 +10,14 @@ Writes runs/<run>/pretrain. Killed or stopped, it goes on from the last checkpoi
 from pathlib import Path
 
 from simcsp import runs
-from simcsp.config import RunConfig, parse_config, stage_settings
+from simcsp.command_line import parse_config
+from simcsp.config import RunConfig
 from simcsp.console import run_script, say
 from simcsp.datasets.corpus import Corpus
 from simcsp.datasets.splits import selection_rows
 from simcsp.datasets.windows import load_windows
 from simcsp.model.encoder import load_checkpoint, load_encoder, save_checkpoint
+from simcsp.stages import enter_stage, stage_folder
 from simcsp.training.devices import make_accelerator, precision_of
 from simcsp.training.pretraining import NMI, SCCS, run_phase
 
@@ -23,12 +25,9 @@ from simcsp.training.pretraining import NMI, SCCS, run_phase
 def main() -> None:
     """Run both phases."""
     config = parse_config(__doc__)
-    prepared = runs.prepared_folder(config.data.name)
-    folder = runs.run_folder(config.run) / "pretrain"
-    inputs = {**runs.finished_stage(prepared, stage_settings(config, "prepare")), **_initial_weights(config)}
-    if runs.open_stage(folder, stage_settings(config, "pretrain"), inputs) is runs.State.FINISHED:
-        say(f"pretrain: {folder.relative_to(runs.ROOT)} is complete")
+    if not enter_stage(config, "pretrain", _initial_weights(config)):
         return
+    prepared, folder = (stage_folder(config, stage) for stage in ("prepare", "pretrain"))
     accelerator = make_accelerator(config.precision)
     corpus = Corpus(prepared / "corpus", config.data.window)
     table = load_windows(prepared / "windows")

@@ -13,11 +13,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from simcsp import runs
-from simcsp.config import RunConfig, parse_config, stage_settings
+from simcsp.command_line import parse_config
+from simcsp.config import RunConfig
 from simcsp.console import run_script, say
 from simcsp.report import figures
 from simcsp.report.document import answer, markdown_report
 from simcsp.report.tables import compare_with_baseline, fold_scores, metrics_json, site_means
+from simcsp.stages import finished_before
 from simcsp.training.log import read_metrics
 
 
@@ -25,8 +27,7 @@ def main() -> None:
     """Write the report."""
     config = parse_config(__doc__)
     run = runs.run_folder(config.run)
-    for stage in ("pretrain", "finetune", "evaluation"):
-        runs.finished_stage(run / stage, stage_settings(config, stage))
+    finished_before(config, "report")
     scores = pd.read_csv(run / "evaluation" / runs.SCORES, dtype={"fold": str})
     table = fold_scores(scores)
     comparisons = compare_with_baseline(table, test_to_train=_test_to_train(config))

@@ -5,16 +5,11 @@ command line (``--finetune.learning_rate 1e-4``). Unknown keys are errors that n
 """
 
 import dataclasses
-import difflib
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-import jsonargparse
-
-from simcsp.errors import InputError
 from simcsp.metrics.nmi import NmiSettings
 from simcsp.sequence.simulate import GenomeSettings
 
@@ -313,51 +308,6 @@ class RunConfig:
         _require(self.seed >= 0, "seed must not be negative")
 
 
-def parse_config(description: str, arguments: list[str] | None = None) -> RunConfig:
-    """Read ``--config FILE.yaml`` and overrides ``--section.field value`` into a :class:`RunConfig`.
-
-    ``--print_config`` prints the resolved settings, ``--help`` documents every one of them.
-
-    Raises:
-        InputError: on a missing or malformed file, an unknown key, or a value that makes no sense.
-    """
-    parser = jsonargparse.ArgumentParser(
-        description=description,
-        exit_on_error=False,
-        allow_abbrev=False,
-        formatter_class=jsonargparse.DefaultHelpFormatter,
-    )
-    parser.add_argument("--config", action="config", help="YAML file that says how this run differs from the defaults")
-    parser.add_class_arguments(RunConfig)
-    try:
-        parsed = parser.parse_args(arguments)
-        _require(not (unset := sorted(_unset(RunConfig, parsed))), f"no value for {', '.join(unset)}")
-        settings = parser.instantiate(parsed)
-        return RunConfig(**{f.name: settings[f.name] for f in dataclasses.fields(RunConfig)})
-    except (ValueError, TypeError, jsonargparse.ArgumentError) as error:
-        message = " ".join(str(error).split()).rstrip(".")
-        raise InputError(f"configuration: {message}", hint=_nearest(message)) from error
-
-
-STAGE_SETTINGS = {
-    "prepare": ("seed", "data", "split"),
-    "pretrain": ("seed", "precision", "encoder", "pretrain", "nmi"),
-    "finetune": ("seed", "precision", "encoder", "finetune"),
-    "evaluation": ("seed", "precision", "encoder", "nmi"),
-}
-
-
-def stage_settings(config: RunConfig, stage: str) -> dict[str, Any]:
-    """The part of a configuration that changes what a stage writes; earlier stages answer for theirs.
-
-    Where the data lie is no part of it: what is in them is hashed.
-    """
-    settings = {name: as_plain(getattr(config, name)) for name in STAGE_SETTINGS[stage]}
-    if "data" in settings:
-        del settings["data"]["root"]
-    return settings
-
-
 def as_plain(config: Any) -> Any:
     """A dataclass as nested dicts, lists, strings and numbers, for YAML and JSON."""
     if dataclasses.is_dataclass(config):
@@ -365,40 +315,3 @@ def as_plain(config: Any) -> Any:
     if isinstance(config, list | tuple):
         return [as_plain(item) for item in config]
     return str(config) if isinstance(config, Path) else config
-
-
-def _nearest(message: str) -> str:
-    """Name the known key closest to the unknown one in an error of the parser."""
-    unknown = re.search(r"[Oo]ption '([\w.-]+)'|unrecognized arguments: --([\w.-]+)", message)
-    if unknown is None:
-        return "See --help for every setting"
-    name = next(group for group in unknown.groups() if group).rsplit(".", 1)[-1]
-    close = difflib.get_close_matches(name, _known_keys(RunConfig), n=1)
-    return f"Did you mean {close[0]!r}" if close else "See --help for every setting"
-
-
-def _known_keys(cls: type) -> set[str]:
-    """Names of all fields of a dataclass and of the dataclasses its annotations mention."""
-    keys: set[str] = set()
-    for f in dataclasses.fields(cls):
-        keys.add(f.name)
-        if (part := _dataclass_in(f.type)) is not None:
-            keys |= _known_keys(part)
-    return keys
-
-
-def _unset(cls: type, settings: jsonargparse.Namespace, prefix: str = "") -> Iterator[str]:
-    """Settings that are null, and sections that are none: the parser lets both pass."""
-    for f in (f for f in dataclasses.fields(cls) if f.name in settings):
-        name, value, part = prefix + f.name, settings[f.name], _dataclass_in(f.type)
-        if value is None:
-            yield from () if type(None) in get_args(f.type) else (name,)
-        elif part is not None:
-            for item in value if isinstance(value, tuple) else (value,):
-                yield from _unset(part, item, f"{name}.") if isinstance(item, jsonargparse.Namespace) else (name,)
-
-
-def _dataclass_in(annotation: Any) -> type | None:
-    """The dataclass that an annotation is or mentions, as in ``tuple[WindowSource, ...]``."""
-    parts = (annotation, *get_args(annotation))
-    return next((part for part in parts if isinstance(part, type) and dataclasses.is_dataclass(part)), None)

@@ -140,11 +140,11 @@ def open_stage(folder: Path, settings: dict[str, Any], inputs: dict[str, str]) -
     return State.FINISHED if (folder / DONE).exists() else State.UNFINISHED
 
 
-def finished_stage(folder: Path, settings: dict[str, Any]) -> dict[str, str]:
+def finished_stage(folder: Path, settings: dict[str, Any]) -> str:
     """Vouch for the output of an earlier stage.
 
     Returns:
-        The folder's name and a hash of all that went into it, for the record of the stage that reads it.
+        A hash of all that went into it, for the record of the stage that reads it.
 
     Raises:
         InputError: if the stage has not finished, or was run with other settings.
@@ -154,7 +154,7 @@ def finished_stage(folder: Path, settings: dict[str, Any]) -> dict[str, str]:
     _refuse_others(folder, {"version": __version__, "settings": _finite(settings)})
     record = read_json(folder / RECORD)
     text = json.dumps([record["version"], record["settings"], record["inputs"]], sort_keys=True)
-    return {folder.name: hashlib.sha256(text.encode()).hexdigest()}
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Self
@@ -16,6 +18,17 @@ from simcsp.errors import InputError
 from simcsp.model.objectives import Objective
 
 OPTIMISER, STATE = "optimizer.pt", "state.json"
+# All that readers were seen to raise on cut-off and overwritten files.
+_DAMAGED = (
+    OSError,
+    RuntimeError,
+    SafetensorError,
+    UnpicklingError,
+    BadZipFile,
+    EOFError,
+    KeyError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +71,9 @@ def write_checkpoint(folder: Path, objective: Objective, optimiser: torch.optim.
     target = folder / f"checkpoint-{progress.step}"
     with runs.whole_folder(target) as partial:
         objective.save(partial)
-        torch.save(optimiser.state_dict(), partial / OPTIMISER)
+        state = BytesIO()  # torch would not say that the disk is full
+        torch.save(optimiser.state_dict(), state)
+        (partial / OPTIMISER).write_bytes(state.getbuffer())
         runs.write_json(partial / STATE, {"step": progress.step, "best": progress.best})
     return target
 
@@ -73,31 +88,26 @@ def read_checkpoint(checkpoint: Path, objective: Objective, optimiser: torch.opt
     try:
         objective.restore(checkpoint)
         optimiser.load_state_dict(torch.load(checkpoint / OPTIMISER, map_location="cpu", weights_only=True))
-    except (
-        OSError,
-        RuntimeError,
-        SafetensorError,
-        UnpicklingError,
-        BadZipFile,
-        EOFError,
-        KeyError,
-        ValueError,
-    ) as error:
+        return Progress(state["step"], {name: (value, step) for name, (value, step) in state["best"].items()})
+    except _DAMAGED as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise InputError(
-            f"the checkpoint is damaged ({str(error).splitlines()[0]})", path=checkpoint,
+            f"the checkpoint is damaged ({reason})", path=checkpoint,
             hint="Delete this folder and run again; training then starts from an older checkpoint or anew",
         ) from error  # fmt: skip
-    return Progress(state["step"], {name: (value, step) for name, (value, step) in state["best"].items()})
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
     """The checkpoint with the highest step."""
-    found = [path for path in folder.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name)]
-    return max(found, key=lambda path: int(path.name.rsplit("-", 1)[1]), default=None)
+    return max(_checkpoints(folder), key=lambda path: int(path.name.rsplit("-", 1)[1]), default=None)
 
 
 def prune_checkpoints(folder: Path, keep: Path) -> None:
-    """Delete every checkpoint but one; the models kept for their metrics are no checkpoints and stay."""
-    for path in folder.glob("checkpoint-*"):
+    """Delete every checkpoint but one; nothing else in the folder is touched."""
+    for path in _checkpoints(folder):
         if path != keep:
             shutil.rmtree(path)
+
+
+def _checkpoints(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name))
