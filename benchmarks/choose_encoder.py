@@ -1,4 +1,4 @@
-"""Compare encoders and poolings by what they learn from 6,400 labels, without pre-training.
+"""Compare encoders and poolings by what one pass over 6,400 labels teaches them, without pre-training.
 
     python benchmarks/choose_encoder.py --config configs/human.yaml
 
@@ -29,7 +29,7 @@ from simcsp.training.devices import make_accelerator
 from simcsp.training.finetuning import training_rows
 from simcsp.training.loop import Plan, train
 
-LABELS, EPOCHS, BATCH = 6400, 2, 32
+LABELS, EPOCHS, BATCH = 6400, 1, 32
 SHIPPED: dict[str, Any] = {"architecture": "modernbert", "hidden": 192, "layers": 2, "heads": 6, "intermediate": 384}
 VARIANTS: tuple[tuple[str, dict[str, Any], float], ...] = (
     ("ModernBERT 2 × 192, site", {}, 1e-3),

@@ -81,7 +81,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON atomically; numbers that are not finite are refused by the reader, so they become null."""
-    write_text(path, json.dumps(_finite(content), indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(finite(content), indent=2, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
@@ -94,7 +94,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError("no such file", path=path, hint="Run the stage that writes it first") from None
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # no JSON, or no text at all
         raise InputError(
             f"damaged JSON ({error})", path=path, hint="Delete the folder it is in and run again"
         ) from None
@@ -129,7 +129,7 @@ def open_stage(folder: Path, settings: dict[str, Any], inputs: dict[str, str]) -
     Raises:
         InputError: if the folder holds the output of other settings, inputs or another version.
     """
-    wanted = {"version": __version__, "settings": _finite(settings), "inputs": inputs}
+    wanted = {"version": __version__, "settings": finite(settings), "inputs": inputs}
     outputs = {path.name for path in folder.glob("[!.]*")} - {RECORD}
     if not outputs:
         write_json(folder / RECORD, {**wanted, "environment": environment()})
@@ -151,7 +151,7 @@ def finished_stage(folder: Path, settings: dict[str, Any]) -> str:
     """
     if not (folder / DONE).exists():
         raise InputError("this stage has not finished", path=folder, hint="pretrain.sh and finetune.sh run all of them")
-    _refuse_others(folder, {"version": __version__, "settings": _finite(settings)})
+    _refuse_others(folder, {"version": __version__, "settings": finite(settings)})
     record = read_json(folder / RECORD)
     text = json.dumps([record["version"], record["settings"], record["inputs"]], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -199,12 +199,12 @@ def _git_state() -> str:
         return "not a git checkout"
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """A copy that survives JSON unchanged: tuples as lists, NaN and infinity as null."""
     if isinstance(value, dict):
-        return {str(key): _finite(item) for key, item in value.items()}
+        return {str(key): finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     if isinstance(value, float) and not abs(value) < float("inf"):
         return None
     return value

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from simcsp.datasets.genome_annotation import AnnotatedGenome, Locus, read_tokens
@@ -82,6 +82,12 @@ def test_overlapping_genes_share_a_group_on_either_strand_but_a_locus_only_on_on
     ]
 
 
+def test_a_locus_reaches_to_the_end_of_its_longest_gene(tmp_path: Path) -> None:
+    genes = [("long", "+", [(0, 20), (80, 100)]), ("nested", "+", [(30, 40)]), ("late", "+", [(90, 120)])]
+    (contig,) = annotated(tmp_path, "A" * 200, gtf_of([*genes, ("touching", "+", [(120, 150)])])).contigs()
+    assert contig.loci == [Locus("c", (0, 120), "+", "long"), Locus("c", (120, 150), "+", "touching")]
+
+
 def test_a_gene_in_two_places_joins_the_groups_of_both(tmp_path: Path) -> None:
     genes = [
         ("a", "+", [(0, 50)]),
@@ -104,6 +110,8 @@ def test_genes_nearer_than_a_window_share_a_group(tmp_path: Path, apart: int, jo
     st.lists(st.tuples(st.integers(0, 5), st.integers(0, 60), st.integers(1, 12)), min_size=1, max_size=12),
     st.integers(0, 4),
 )
+@example([(0, 0, 12), (1, 1, 2), (2, 5, 2)], 0)  # one nested in the first, then another
+@example([(0, 0, 10), (1, 5, 3), (2, 20, 10), (1, 25, 3)], 0)  # the second gene comes again and joins all
 def test_groups_are_the_connected_components_of_overlap(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, int, int]], apart: int
 ) -> None:

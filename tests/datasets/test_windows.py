@@ -86,6 +86,15 @@ def test_duplicates_of_the_worked_example_are_dropped_with_their_reasons() -> No
     assert tally.dropped == {"identical to an earlier window": 2, "decoy identical to a splice site": 3}
 
 
+def test_the_first_of_many_identical_windows_is_kept() -> None:
+    rows = [(letters, label) for label in (0, 1) for letters in ("AAAA", "CCCC") for _ in range(200)]
+    shuffled = np.random.default_rng(0).permutation(len(rows))
+    table = table_of([rows[row] for row in shuffled])
+    first = [min(np.flatnonzero((shuffled >= start) & (shuffled < start + 200))) for start in (400, 600)]
+    kept = drop_duplicates(table, Tally("windows", "all"))
+    assert kept.origin.tolist() == [f"human:{row}" for row in sorted(first)]
+
+
 def test_windows_of_an_other_strand_are_other_windows() -> None:
     tally = Tally("windows", "all")
     drop_duplicates(table_of([("AAGTCC", 1), ("GGACTT", 0)]), tally)

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,17 @@ def test_encoder_from_scratch_has_the_size_asked_for(make_encoder: Maker, archit
     assert config.max_position_embeddings == TOKENS
     assert model.dtype == torch.float32
     assert getattr(config, "local_attention", 6) == 6
+
+
+def test_rotary_wavelengths_suit_windows_of_hundreds_and_are_stored(checkpoint: Path, architecture: str) -> None:
+    if architecture == "modernbert":
+        stored = json.loads((checkpoint / "config.json").read_text())["rope_parameters"]
+        assert {name: kind["rope_theta"] for name, kind in stored.items()} == {
+            "full_attention": 10_000, "sliding_attention": 10_000,
+        }  # fmt: skip
+        rotary = load_checkpoint(checkpoint, dropout=0.1, tokens=TOKENS).get_submodule("model.rotary_emb")
+        slowest = [float(frequencies[-1]) for name, frequencies in rotary.named_buffers() if name.endswith("_inv_freq")]
+        assert slowest == pytest.approx([10_000 ** (-6 / 8)] * 2)
 
 
 @pytest.mark.parametrize(("positions", "parameters"), [(512, 19_447_306), (1026, 19_710_474)])
@@ -93,11 +105,12 @@ def test_layer_that_the_encoder_lacks_is_refused_at_once(make_encoder: Maker, ch
 def test_hidden_state_is_that_of_the_plain_model(
     make_encoder: Maker, checkpoint: Path, batch: Tensor, architecture: str, layer: int
 ) -> None:
+    model = make_encoder(seed=3).eval()
     options = {"add_pooling_layer": False} if architecture == "bert" else {}
-    plain = AutoModel.from_pretrained(checkpoint, **options).eval()
+    kernel = model.config._attn_implementation  # sums in another order where it is another
+    plain = AutoModel.from_pretrained(checkpoint, attn_implementation=kernel, **options).eval()
     states = plain(input_ids=batch, output_hidden_states=True).hidden_states
     assert len(states) == 3
-    model = make_encoder(seed=3).eval()
     assert torch.equal(hidden_state(model, batch, layer), states[layer])
     last, chosen = last_and_chosen_state(model, batch, layer)
     assert torch.equal(last, states[-1])

@@ -133,6 +133,11 @@ def test_other_features_and_repeated_rows_add_no_exon(tmp_path: Path) -> None:
     assert exons_of(transcripts) == {"t": ((0, 100), (200, 300))}
 
 
+def test_exons_that_touch_do_not_overlap(tmp_path: Path) -> None:
+    transcripts = read(tmp_path, row(1, 100, gtf("t")), row(101, 200, gtf("t")))
+    assert exons_of(transcripts) == {"t": ((0, 100), (100, 200))}
+
+
 def test_an_exon_with_several_parents_belongs_to_each(tmp_path: Path) -> None:
     transcripts = read(
         tmp_path,

@@ -35,7 +35,7 @@ def assign_parts(table: WindowTable, split: SplitConfig) -> WindowTable:
     Parts are balanced over the four strata label × site type as far as whole groups allow.
 
     Raises:
-        InputError: if there are fewer groups than parts, or a part would lack one of the two labels.
+        InputError: if there are fewer groups or windows than parts need, or a part would lack one of the two labels.
     """
     parts = 2 * split.folds + 1
     groups = np.unique(table.group).size

@@ -81,7 +81,8 @@ def answer(comparisons: list[Comparison]) -> str:
                 f"{TITLES[model]} against BASELINE: F1 {c.difference:+.4f} "
                 f"(95 % interval {low:+.4f} to {high:+.4f}, p = {c.p_holm:.2g}): {verdict(c)}."
             )
-    return "**Does contrastive pre-training help?** " + " ".join(sentences)
+    none = "No contrastively pre-trained encoder was fine-tuned in this run."
+    return "**Does contrastive pre-training help?** " + (" ".join(sentences) or none)
 
 
 def _means(table: pd.DataFrame) -> str:
@@ -90,9 +91,9 @@ def _means(table: pd.DataFrame) -> str:
     for model in mean.index:
         cells = [TITLES.get(model, model)]
         for metric in METRICS:
-            value = mean.at[model, metric]
-            cell = "–" if pd.isna(value) else f"{value:.4f} ± {sd.at[model, metric]:.4f}"
+            spread = sd.at[model, metric]
             before = mean.at[model, f"{metric}_before"] if f"{metric}_before" in mean else float("nan")
+            cell = _number(mean.at[model, metric]) + ("" if pd.isna(spread) else f" ± {spread:.4f}")
             cells.append(cell if pd.isna(before) else f"{cell} ({before:.3f})")
         rows.append(cells)
     return _table(["model", *(NAMES[metric] for metric in METRICS)], rows)
@@ -119,16 +120,21 @@ def _comparisons(comparisons: list[Comparison]) -> str:
 def _sites(sites: pd.DataFrame) -> str:
     columns = [(site, metric) for site in ("donor", "acceptor") for metric in ("f1", "auroc", "average_precision")]
     present = [column for column in columns if column in sites.columns]
-    rows = [[TITLES.get(m, m), *(f"{sites.at[m, column]:.4f}" for column in present)] for m in sites.index]
+    rows = [[TITLES.get(m, m), *(_number(sites.at[m, column]) for column in present)] for m in sites.index]
     return _table(["model", *(f"{site} {NAMES[metric]}" for site, metric in present)], rows)
 
 
 def _pretraining(pretraining: pd.DataFrame) -> str:
     rows = [
-        [TITLES.get(m, m), *(f"{v:.4f}" for v in row)]
+        [TITLES.get(m, m), *(_number(v) for v in row)]
         for m, row in zip(pretraining.index, pretraining.to_numpy(), strict=True)
     ]
     return _table(["encoder", *(NAMES[str(metric)] for metric in pretraining.columns)], rows)
+
+
+def _number(value: float) -> str:
+    """Four decimals, or a dash for what is not defined."""
+    return "–" if pd.isna(value) else f"{value:.4f}"
 
 
 def _table(header: list[str], rows: list[list[Any]]) -> str:

@@ -84,7 +84,7 @@ def pretraining_curves(phases: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]
         start = 0
         for name, records in phases:
             points = [(start + r["step"], r[metric]) for r in records if metric in r]
-            axes.plot(*zip(*points, strict=True), "-o", color=colour, markersize=3)
+            axes.plot([x for x, _ in points], [y for _, y in points], "-o", color=colour, markersize=3)
             if start:
                 axes.axvline(start, color="0.7", linestyle=":")
                 axes.text(start, 1.01, f" {name}", transform=axes.get_xaxis_transform(), color="0.4", fontsize=8)
@@ -93,7 +93,7 @@ def pretraining_curves(phases: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]
                 if kept:
                     axes.plot(*kept, "*", color=BLACK, markersize=11, label="kept")
                     axes.legend(loc="best")
-            start = points[-1][0]
+            start += max((r["step"] for r in records), default=0)
         axes.set_xlabel("pre-training step")
         axes.set_ylabel(label)
         axes.grid(color="0.92")
@@ -143,7 +143,7 @@ def score_curves(predictions: Mapping[str, tuple[NDArray[np.integer], NDArray[np
         right.plot(recall, precision, **style)
     left.plot([0, 1], [0, 1], color="0.8", linewidth=0.8)
     left.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.01, 1), ylim=(0, 1.01))
-    right.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0.4, 1.01))
+    right.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.01))
     left.legend(loc="lower right")
     return figure
 

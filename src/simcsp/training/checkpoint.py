@@ -20,15 +20,9 @@ from simcsp.model.objectives import Objective
 OPTIMISER, STATE = "optimizer.pt", "state.json"
 # All that readers were seen to raise on cut-off and overwritten files.
 _DAMAGED = (
-    OSError,
-    RuntimeError,
-    SafetensorError,
-    UnpicklingError,
-    BadZipFile,
-    EOFError,
-    KeyError,
-    ValueError,
-)
+    OSError, RuntimeError, SafetensorError, UnpicklingError, BadZipFile, EOFError,
+    AttributeError, KeyError, TypeError, ValueError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,15 @@ class RunLog:
         self._path = folder / METRICS
         kept = [record for record in read_metrics(folder) if record["step"] <= step] if step else []
         runs.write_text(self._path, "".join(f"{json.dumps(record)}\n" for record in kept))
-        self.writer = SummaryWriter(str(folder), purge_step=step + 1 if step else None)
+        self.writer = SummaryWriter(str(folder), purge_step=step + 1 if step else 0)
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
-        """Record named numbers of one step; a name with a slash groups curves on TensorBoard."""
+        """Record named numbers of one step; a name with a slash groups curves on TensorBoard.
+
+        What is not finite is null in the record, and left to TensorBoard as it is.
+        """
         with self._path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"step": step, **values}) + "\n")
+            stream.write(json.dumps(runs.finite({"step": step, **values})) + "\n")
         for name, value in values.items():
             self.writer.add_scalar(name, value, step)
 

@@ -85,13 +85,14 @@ def train(
         Where training ended and the best values it met.
 
     Raises:
-        InputError: if the loss is not finite, or a checkpoint is damaged.
+        InputError: if the loss is not finite, a metric to select by was never defined, or a checkpoint is damaged.
         KeyboardInterrupt: after SIGINT or SIGTERM, once a checkpoint is written.
     """
     module = _as_module(objective).to(accelerator.device)
     optimiser = make_optimiser(module, plan.optimiser)
     found = latest_checkpoint(folder)
     progress = Progress() if found is None else read_checkpoint(found, objective, optimiser)
+    accelerator.free_memory()  # it would keep the models and optimisers of earlier trainings
     model, optimiser = accelerator.prepare(module, optimiser)
     bar.update(progress.step)
     with RunLog(folder, progress.step) as log, _stop_requests() as stop_requested:
@@ -102,18 +103,21 @@ def train(
             losses = _train_step(model, optimiser, batch_at(progress.step), plan, progress.step, accelerator, clock)
             progress = progress.advance()
             bar.update()
-            save = progress.step % plan.save_every == 0 or progress.step == plan.steps or stop_requested()
-            if save or progress.step % LOG_EVERY == 0:
-                _require_finite(losses["loss"], progress.step)
+            last = progress.step == plan.steps
+            look = progress.step % plan.evaluate_every == 0 or last
+            save = progress.step % plan.save_every == 0 or last or stop_requested()
+            if look or save or progress.step % LOG_EVERY == 0:
+                _require_finite(losses, progress.step)
             if progress.step % LOG_EVERY == 0:
                 _log_losses(log, progress.step, losses, optimiser, clock, bar)
-            if progress.step % plan.evaluate_every == 0 or progress.step == plan.steps:
+            if look:
                 progress = _measure_and_select(objective, module, measure, plan, progress, log)
                 clock.restart()
             if save:
                 prune_checkpoints(folder, keep=write_checkpoint(folder, objective, optimiser, progress))
             if save and stop_requested():
                 raise KeyboardInterrupt
+    _require_selected(progress, plan)
     return progress
 
 
@@ -182,10 +186,22 @@ def _train_step(
     return {**losses, "gradient_norm": norm}
 
 
-def _require_finite(loss: Tensor, step: int) -> None:
-    """Stop before a checkpoint is written or a number is logged that is none."""
-    if not math.isfinite(float(loss.detach())):
-        raise InputError(f"the loss is {float(loss.detach())} at step {step}", hint="Lower the learning rate")
+def _require_finite(losses: dict[str, Tensor], step: int) -> None:
+    """Stop before a broken model is measured or saved; looked at then only, as a GPU has to wait for it."""
+    for name in ("loss", "gradient_norm"):
+        value = float(losses[name].detach())
+        if not math.isfinite(value):
+            raise InputError(f"the {name.replace('_', ' ')} is {value} at step {step}", hint="Lower the learning rate")
+
+
+def _require_selected(progress: Progress, plan: Plan) -> None:
+    """Say so here rather than where the model that was not kept is missed."""
+    for metric in plan.select:
+        if progress.step and metric not in progress.best:
+            raise InputError(
+                f"{metric} was undefined whenever it was measured, so no model could be kept for it",
+                hint="Give more windows of both labels",
+            )
 
 
 def _log_losses(

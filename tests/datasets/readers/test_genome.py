@@ -64,7 +64,9 @@ def test_windows_beyond_the_contig_are_dropped_and_counted(mini_genome: "MiniGen
 
 
 def test_a_genome_too_small_for_any_window_is_refused(mini_genome: "MiniGenome", tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"mini\.gtf: no site is left to learn from\. Dropped 8: window of 200 nt reaches"):
+    with pytest.raises(
+        InputError, match=r"mini\.gtf: no site is left to learn from\. Dropped 8: window of 200 nt reaches"
+    ):
         read(mini_genome.fasta, mini_genome.gtf, tmp_path / "cache", window=200)
 
 
