@@ -60,14 +60,13 @@ def _figures(run: Path, table: pd.DataFrame) -> dict[str, Figure]:
         for name in ("baseline", "contrast")
         if (records := read_metrics(run / "pretrain" / f"phase-{name}"))
     ]
-    best = {metric: step for metric, (_, step) in runs.read_json(run / "pretrain" / runs.DONE)["best"].items()}
     layouts = {name: pd.read_csv(run / "evaluation" / runs.SELECTION / name / runs.LAYOUT) for name in runs.PRETRAINED}
     any_layout = layouts[runs.PRETRAINED[0]]
     models = list(dict.fromkeys(table.index.get_level_values(0)))
     predictions = {name: _test_predictions(run / "finetune" / name) for name in models}
     return {
         "f1": figures.f1_boxplot({model: table.loc[model]["f1"].tolist() for model in models}),
-        "pretraining": figures.pretraining_curves(phases, best),
+        "pretraining": figures.pretraining_curves(phases, _kept_steps(run)),
         "umap": figures.umap_panels(
             {name: layout[["umap_1", "umap_2"]].to_numpy() for name, layout in layouts.items()},
             any_layout.label.to_numpy(),
@@ -78,6 +77,11 @@ def _figures(run: Path, table: pd.DataFrame) -> dict[str, Figure]:
             {name: (p.label.to_numpy(), p.probability.to_numpy()) for name, p in predictions.items()}
         ),
     }
+
+
+def _kept_steps(run: Path) -> dict[str, int]:
+    """Metric → step of the contrastive phase whose model was kept for it."""
+    return {metric: step for metric, (_, step) in runs.read_json(run / "pretrain" / runs.DONE)["best"].items()}
 
 
 def _test_predictions(folder: Path) -> pd.DataFrame:
@@ -96,6 +100,7 @@ def _facts(config: RunConfig, manifest: Mapping[str, Any], run: Path) -> dict[st
     record = runs.read_json(run / "finetune" / runs.RECORD)
     environment = record["environment"]
     phases = config.pretrain
+    kept = {figures.TITLES["best_" + m.removeprefix("validation/")]: step for m, step in _kept_steps(run).items()}
     return {
         "data": f"{config.data.name}: {manifest['windows']:,} windows of {config.data.window} nt, "
         f"corpus of {manifest['corpus nucleotides']:,} nt",
@@ -106,6 +111,7 @@ def _facts(config: RunConfig, manifest: Mapping[str, Any], run: Path) -> dict[st
         f"{config.encoder.hidden}, pooling {config.encoder.pooling}",
         "pre-training": f"{phases.baseline.steps:,} steps of MLM, then {phases.contrast.steps:,} steps with weights "
         f"{phases.contrast.mlm_weight:g} MLM and {phases.contrast.contrastive_weight:g} SimCSP",
+        "kept": ", ".join(f"{model} from step {step}" for model, step in kept.items()),
         "fine-tuning": f"at most {config.finetune.epochs} epochs, "
         f"{config.finetune.labels or 'all'} training windows per fold",
         "seed": str(config.seed),

@@ -173,7 +173,7 @@ def test_killed_and_interrupted_runs_end_in_the_same_numbers(finished: Path, tmp
 
 def test_the_notebook_runs_on_the_finished_run(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIMCSP_RUN", "tiny")
-    notebook = nbformat.read(ROOT / "notebooks" / "explore_embeddings.ipynb", as_version=4)
+    notebook = nbformat.read(ROOT / "notebooks" / "explore_embeddings.ipynb", as_version=4)  # type: ignore[no-untyped-call]
     assert not any(cell.get("outputs") for cell in notebook.cells), "notebooks are committed without output"
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(finished / "notebooks")}}).execute()
     pictures = [output for cell in notebook.cells for output in cell.get("outputs", []) if "image/png" in output.data]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import math
@@ -28,11 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from accelerate import Accelerator
+    from tests.training.conftest import Tiny
 
     from simcsp.training.batches import Batch
     from simcsp.training.checkpoint import Progress
     from simcsp.training.loop import Measure
-    from tests.training.conftest import Tiny
 
     Train = Callable[..., Progress]
 
@@ -216,7 +217,7 @@ def test_measurements_see_evaluation_mode_and_steps_see_training_mode(run: Train
 # --- interruption and resuming -------------------------------------------------------------------------------------
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -225,7 +226,7 @@ def killed_at(last: int) -> Callable[[int], Batch]:
 
     def batches(step: int) -> Batch:
         if step == last:
-            raise Killed
+            raise KilledError
         return batch_at(step)
 
     return batches
@@ -247,7 +248,7 @@ def test_killed_and_resumed_equals_uninterrupted(
     run("whole", objective=whole, measure=weigh(whole), **LONG)
     for last in kills:
         part = make_tiny()
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             run("parts", objective=part, batches=killed_at(last), measure=weigh(part), **LONG)
     part = make_tiny(seed=1)  # the weights come from the checkpoint, if there is one
     if max(kills) < LONG["save_every"]:
@@ -258,7 +259,7 @@ def test_killed_and_resumed_equals_uninterrupted(
 
 
 def test_resuming_asks_only_for_the_batches_after_the_checkpoint(run: Train, tmp_path: Path) -> None:
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         run(batches=killed_at(9), **LONG)
     asked: list[int] = []
 
@@ -292,10 +293,8 @@ def test_bar_counts_every_step_once_also_when_resumed(
     counts = []
     for batches in (killed_at(5), batch_at):
         with Path(os.devnull).open("w") as nowhere, tqdm(total=7, file=nowhere) as bar:
-            try:
+            with contextlib.suppress(KilledError):
                 train(make_tiny(), batches, scripted({}), plan, tmp_path, accelerator, bar)
-            except Killed:
-                pass
             counts.append(bar.n)
     assert counts == [5, 7]
 
@@ -470,7 +469,7 @@ def test_second_signal_interrupts_at_once(run: Train, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("handlers")
 def test_handlers_are_put_back_after_success_and_after_an_error(run: Train) -> None:
     run(steps=1)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         run("killed", batches=killed_at(0))
 
 

@@ -1,0 +1,155 @@
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from simcsp.config import PhaseConfig
+from simcsp.datasets.corpus import REGIONS, TOKENS, Corpus
+from simcsp.datasets.windows import WindowTable, window_table
+from simcsp.sequence.alphabet import CLS, FIRST_NUCLEOTIDE, MASK, SEP, A
+from simcsp.training.batches import Batch, EpochBatches, PretrainingBatches
+
+LENGTH = 12
+MLM = PhaseConfig(batch_size=5)
+SIMCSP = PhaseConfig(batch_size=5, mlm_weight=0.0, contrastive_weight=1.0)
+BOTH = PhaseConfig(batch_size=5, mlm_weight=1.0, contrastive_weight=1.0)
+PHASES = pytest.mark.parametrize("phase", [MLM, SIMCSP, BOTH], ids=["mlm", "simcsp", "both"])
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """One region of 400 nt, read on its own strand."""
+    folder = tmp_path_factory.mktemp("corpus")
+    np.random.default_rng(0).integers(A, A + 4, size=400, dtype=np.uint8).tofile(folder / TOKENS)
+    region = {"species": "x", "contig": "c", "start": 0, "end": 400, "strand": "+", "offset": 0}
+    pq.write_table(pa.table({name: [value] for name, value in region.items()}), folder / REGIONS)
+    return Corpus(folder, LENGTH)
+
+
+def equal(left: Batch, right: Batch) -> bool:
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+def is_pure(batches: PretrainingBatches | EpochBatches, steps: Sequence[int]) -> bool:
+    """Asking in another order, and twice, gives the same batches."""
+    first = {step: batches(step) for step in steps}
+    return all(equal(batches(step), first[step]) for step in reversed(steps))
+
+
+@PHASES
+def test_pretraining_batch_depends_on_seed_and_step_only(corpus: Corpus, phase: PhaseConfig) -> None:
+    batches = PretrainingBatches(corpus, phase, 0.3, seed=1)
+    assert is_pure(batches, [7, 0, 3])
+    assert equal(batches(3), PretrainingBatches(corpus, phase, 0.3, seed=1)(3))
+    assert not equal(batches(3), batches(4))
+    assert not equal(batches(3), PretrainingBatches(corpus, phase, 0.3, seed=2)(3))
+
+
+@PHASES
+def test_windows_are_of_the_corpus_between_cls_and_sep(corpus: Corpus, phase: PhaseConfig) -> None:
+    batch = PretrainingBatches(corpus, phase, 0.3, seed=1)(0)
+    assert {name: part.dtype for name, part in batch.items()} == {
+        "tokens": torch.int64, "original": torch.int64, "chosen": torch.bool,
+    }  # fmt: skip
+    for part in (batch["original"], batch["tokens"]):
+        assert part.shape == (5 if phase is MLM else 10, LENGTH + 2)
+        assert (part[:, 0] == CLS).all()
+        assert (part[:, -1] == SEP).all()
+    sequence = np.fromfile(corpus_file(corpus), dtype=np.uint8).tobytes()
+    for row in batch["original"][:, 1:-1].numpy().astype(np.uint8):
+        assert row.tobytes() in sequence
+
+
+def corpus_file(corpus: Corpus) -> str:
+    return str(corpus._tokens.filename)  # type: ignore[attr-defined]
+
+
+def test_without_mlm_nothing_is_hidden_and_nothing_asked(corpus: Corpus) -> None:
+    batch = PretrainingBatches(corpus, SIMCSP, 0.3, seed=1)(0)
+    assert not batch["chosen"].any()
+    assert torch.equal(batch["tokens"], batch["original"])
+
+
+@pytest.mark.parametrize("phase", [SIMCSP, BOTH], ids=["simcsp", "both"])
+def test_contrastive_batch_holds_each_window_twice_in_the_same_order(corpus: Corpus, phase: PhaseConfig) -> None:
+    first, second = PretrainingBatches(corpus, phase, 0.3, seed=1)(0)["original"].chunk(2)
+    assert torch.equal(first, second)
+    assert len(torch.unique(first, dim=0)) == 5
+
+
+def test_both_views_are_masked_each_in_its_own_way(corpus: Corpus) -> None:
+    first, second = PretrainingBatches(corpus, BOTH, 0.3, seed=1)(0)["chosen"].chunk(2)
+    assert first.any()
+    assert second.any()
+    assert not torch.equal(first, second)
+
+
+def test_mlm_asks_for_the_share_it_was_given_and_hides_only_there(corpus: Corpus) -> None:
+    batches = PretrainingBatches(corpus, PhaseConfig(batch_size=500), 0.3, seed=1)
+    batch = batches(0)
+    assert float(batch["chosen"][:, 1:-1].float().mean()) == pytest.approx(0.3, abs=0.02)
+    assert torch.equal(batch["tokens"][~batch["chosen"]], batch["original"][~batch["chosen"]])
+    assert float((batch["tokens"][batch["chosen"]] == MASK).float().mean()) == pytest.approx(0.8, abs=0.05)
+
+
+# --- epochs --------------------------------------------------------------------------------------------------------
+
+
+def table_of(rows: int) -> WindowTable:
+    """Window ``i`` spells its own number in base 4; labels alternate."""
+    digits = (np.arange(rows)[:, None] // 4 ** np.arange(4)) % 4
+    return window_table(
+        (digits + FIRST_NUCLEOTIDE).astype(np.uint8),
+        label=(np.arange(rows) % 2).astype(np.uint8),
+        site_type=np.zeros(rows, dtype=np.uint8),
+        species="x",
+        group=[str(row) for row in range(rows)],
+        origin=[str(row) for row in range(rows)],
+    )
+
+
+def numbers(tokens: Tensor) -> list[int]:
+    return [int(n) for n in ((tokens[:, 1:-1] - FIRST_NUCLEOTIDE) * 4 ** torch.arange(4)).sum(1)]
+
+
+@given(rows=st.integers(1, 200), batch_size=st.integers(2, 40), epoch=st.integers(0, 3))
+def test_an_epoch_shows_every_window_once_but_for_the_remainder(rows: int, batch_size: int, epoch: int) -> None:
+    batches = EpochBatches(table_of(rows), batch_size, seed=0)
+    steps = batches.steps_per_epoch
+    shown = [n for step in range(epoch * steps, (epoch + 1) * steps) for n in numbers(batches(step)["tokens"])]
+    size = min(batch_size, rows)
+    assert len(shown) == len(set(shown)) == rows - rows % size
+    assert set(shown) <= set(range(rows))
+
+
+def test_labels_stay_with_their_windows() -> None:
+    batch = EpochBatches(table_of(50), 50, seed=3)(0)
+    assert batch["label"].tolist() == [n % 2 for n in numbers(batch["tokens"])]
+    assert (batch["tokens"].dtype, batch["label"].dtype) == (torch.int64, torch.int64)
+
+
+def test_windows_of_an_epoch_come_between_cls_and_sep() -> None:
+    tokens = EpochBatches(table_of(9), 4, seed=0)(1)["tokens"]
+    assert tokens.shape == (4, 6)
+    assert (tokens[:, 0] == CLS).all()
+    assert (tokens[:, -1] == SEP).all()
+
+
+def test_order_depends_on_seed_and_epoch_only() -> None:
+    batches = EpochBatches(table_of(60), 20, seed=1)
+    assert batches.steps_per_epoch == 3
+    assert is_pure(batches, [5, 0, 3])
+    assert not equal(batches(0), batches(3))  # the next epoch
+    assert not equal(batches(0), EpochBatches(table_of(60), 20, seed=2)(0))
+
+
+def test_the_remainder_is_another_one_in_every_epoch() -> None:
+    batches = EpochBatches(table_of(10), 4, seed=1)
+    shown = {n for step in range(2 * 8) for n in numbers(batches(step)["tokens"])}
+    assert shown == set(range(10))
