@@ -65,6 +65,9 @@ DISTRUST = """- BEST_SCCS and BEST_NMI were chosen on the selection part among s
   there are a little too high; the test part was not looked at.
 - Folds share training windows. The test above corrects for it, and with few folds it can only see large
   differences: read the column "would have been seen".
+- SCCS rests on one draw of pairs, the same for every model of a part. Its standard error is about one over the
+  square root of the number of pairs (half the windows): smaller differences are noise, also those by which
+  BEST_SCCS was chosen.
 - SCCS cannot exceed 0.866 when both labels are equally frequent, and NMI falls as the number of clusters grows,
   however pure they are. Compare them between models of one run, not with 1.
 - Pre-training may have read the windows' sequence, without labels, where the configuration says so."""
