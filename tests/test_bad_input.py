@@ -34,9 +34,7 @@ def prepare_with(folder: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str)
 
 
 def protein(folder: Path) -> None:
-    (folder / "ancestor.fa").write_text(
-        ">p\nMKVLWAALLVTFLAGCQAKVEQAVETEPEPELRQQTEWQ\n"
-    )
+    (folder / "ancestor.fa").write_text(">p\nMKVLWAALLVTFLAGCQAKVEQAVETEPEPELRQQTEWQ\n")
 
 
 def html(folder: Path) -> None:

@@ -47,9 +47,7 @@ def test_repeats_recur() -> None:
     bare = markov_sequence(100_000, 0.41, rng)
     littered = bare.copy()
     scatter_repeats(littered, 0.1, 0.49, rng)
-    both = [
-        Counter(text[at : at + 20] for at in range(len(text) - 20)) for text in (decode(bare), decode(littered))
-    ]
+    both = [Counter(text[at : at + 20] for at in range(len(text) - 20)) for text in (decode(bare), decode(littered))]
     alone, repeated = (sum(count for count in words.values() if count > 1) for words in both)
     assert alone < 10
     assert repeated > 500

@@ -233,9 +233,7 @@ def test_annotation_reader_finds_every_intron(tmp_path: Path) -> None:
     species = Species(written.fasta, written.gtf)
     assert len(transcripts) == 10
     assert not tally.dropped
-    read = [
-        species.read(intron.contig, intron.strand, intron.start + 1 - 10, intron.end + 10) for intron in introns
-    ]
+    read = [species.read(intron.contig, intron.strand, intron.start + 1 - 10, intron.end + 10) for intron in introns]
     assert sorted(read) == sorted(species.introns())
 
 

@@ -1,3 +1,4 @@
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +39,12 @@ class Tiny(nn.Module):
 @pytest.fixture
 def make_tiny() -> type[Tiny]:
     return Tiny
+
+
+@pytest.fixture(scope="session", autouse=True)
+def imports_are_no_garbage() -> None:
+    """Every training collects garbage once; it need not walk through a million objects of the libraries."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -25,8 +25,8 @@ def events_of(folder: Path) -> dict[str, list[tuple[int, float]]]:
     return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
 
 
-def curves_of(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    curves: dict[str, list[tuple[int, float]]] = {}
+def curves_of(folder: Path) -> dict[str, list[tuple[int, Any]]]:
+    curves: dict[str, list[tuple[int, Any]]] = {}
     for record in read_metrics(folder):
         for name, value in record.items():
             if name != "step":

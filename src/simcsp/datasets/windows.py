@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from datasets import Dataset, load_from_disk
 from numpy.typing import NDArray
 
-from datasets import Dataset, load_from_disk
 from simcsp.errors import InputError
 from simcsp.sequence.alphabet import Tokens
 from simcsp.tally import Tally
