@@ -16,6 +16,7 @@ from simcsp import runs
 from simcsp.command_line import parse_config
 from simcsp.config import RunConfig
 from simcsp.console import run_script, say
+from simcsp.datasets.splits import fold_parts
 from simcsp.report import figures
 from simcsp.report.document import answer, markdown_report
 from simcsp.report.tables import compare_with_baseline, fold_scores, metrics_json, site_means
@@ -30,10 +31,11 @@ def main() -> None:
     finished_before(config, "report")
     scores = pd.read_csv(run / "evaluation" / runs.SCORES, dtype={"fold": str})
     table = fold_scores(scores)
-    comparisons = compare_with_baseline(table, test_to_train=_test_to_train(config))
+    manifest = runs.read_json(runs.prepared_folder(config.data.name) / "manifest.json")
+    ratio = _test_to_train(config, manifest["split"]["windows per part"])
+    comparisons = compare_with_baseline(table, test_to_train=ratio)
     selection = scores[scores.fold == "selection"]
     pretraining = selection.pivot_table(index="model", columns="metric", values="value", sort=False)
-    manifest = runs.read_json(runs.prepared_folder(config.data.name) / "manifest.json")
     with runs.whole_folder(run / "report") as folder:
         table.to_csv(folder / "folds.csv")
         pd.DataFrame([vars(c) for c in comparisons]).to_csv(folder / "comparisons.csv", index=False)
@@ -90,10 +92,14 @@ def _test_predictions(folder: Path) -> pd.DataFrame:
     return together[together.part == "test"]
 
 
-def _test_to_train(config: RunConfig) -> float:
-    """Test windows per training window of a fold."""
-    parts = 2 * config.split.folds
-    return 2 / (parts - 3)
+def _test_to_train(config: RunConfig, sizes: list[int]) -> float:
+    """Test windows per training window, mean over folds; ``sizes`` are the windows per part of the split."""
+    ratios = []
+    for fold in range(config.split.folds):
+        rows = fold_parts(config.split.folds, fold)
+        trained = sum(sizes[part] for part in rows.train)
+        ratios.append(sum(sizes[part] for part in rows.test) / min(trained, config.finetune.labels or trained))
+    return sum(ratios) / len(ratios)
 
 
 def _facts(config: RunConfig, manifest: Mapping[str, Any], run: Path) -> dict[str, str]:
@@ -112,6 +118,7 @@ def _facts(config: RunConfig, manifest: Mapping[str, Any], run: Path) -> dict[st
         "pre-training": f"{phases.baseline.steps:,} steps of MLM, then {phases.contrast.steps:,} steps with weights "
         f"{phases.contrast.mlm_weight:g} MLM and {phases.contrast.contrastive_weight:g} SimCSP",
         "kept": ", ".join(f"{model} from step {step}" for model, step in kept.items()),
+        "read without labels": ", ".join(str(source.sequences) for source in config.data.corpus),
         "fine-tuning": f"at most {config.finetune.epochs} epochs, "
         f"{config.finetune.labels or 'all'} training windows per fold",
         "seed": str(config.seed),

@@ -76,17 +76,24 @@ def selection_rows(table: WindowTable, split: SplitConfig) -> Rows:
     return np.flatnonzero(table.part == 2 * split.folds)
 
 
+class FoldParts(NamedTuple):
+    """Numbers of the parts that a fold is made of."""
+
+    train: frozenset[int]
+    validation: frozenset[int]
+    test: frozenset[int]
+
+
+def fold_parts(folds: int, fold: int) -> FoldParts:
+    """Parts of fold ``0 <= fold < folds``."""
+    test = frozenset({2 * fold, 2 * fold + 1})
+    validation = frozenset({(2 * fold + 2) % (2 * folds)})
+    return FoldParts(frozenset(range(2 * folds)) - test - validation, validation, test)
+
+
 def fold_rows(table: WindowTable, split: SplitConfig, fold: int) -> Fold:
     """Rows of fold ``0 <= fold < split.folds``."""
-    parts = 2 * split.folds
-    test = {2 * fold, 2 * fold + 1}
-    validation = (2 * fold + 2) % parts
-    train = set(range(parts)) - test - {validation}
-
-    def rows(wanted: set[int]) -> Rows:
-        return np.flatnonzero(np.isin(table.part, sorted(wanted)))
-
-    return Fold(rows(train), rows({validation}), rows(test))
+    return Fold(*(np.flatnonzero(np.isin(table.part, sorted(parts))) for parts in fold_parts(split.folds, fold)))
 
 
 def split_record(table: WindowTable, split: SplitConfig) -> dict[str, Any]:

@@ -38,8 +38,8 @@ def markdown_report(
         "## Fine-tuned, on the test part of every fold",
         _means(table),
         "Mean ± standard deviation over folds. SCCS and NMI are those of the fine-tuned encoder on the test "
-        "windows; in brackets, those of the same encoder before fine-tuning. Every window is tested once, by a "
-        "model that saw no window of its group.",
+        "windows; in brackets, those of the same encoder before fine-tuning. Every window outside the selection "
+        "part is tested once, by a model that was fine-tuned on no window of its group.",
         "![F1 per initialisation](f1.png)",
         "![ROC and precision–recall curves](curves.png)",
         "### Against BASELINE",
@@ -48,9 +48,9 @@ def markdown_report(
         "and Bengio 2003), p corrected by Holm over the models of one metric.",
         "### Donors and acceptors apart",
         _sites(sites),
-        "## Pre-trained, before any label was used",
+        "## Pre-trained, not fine-tuned",
         _pretraining(pretraining),
-        "On the selection part, which is in no fold.",
+        "On the selection part, which is in no fold; BEST_SCCS and BEST_NMI were chosen there.",
         "![SCCS, NMI and MLM loss over pre-training](pretraining.png)",
         "![UMAP of the selection part](umap.png)",
         "UMAP is drawn after everything was computed and feeds no number: clusters come from the neighbour graph "
@@ -70,7 +70,9 @@ DISTRUST = """- BEST_SCCS and BEST_NMI were chosen on the selection part among s
   BEST_SCCS was chosen.
 - SCCS cannot exceed 0.866 when both labels are equally frequent, and NMI falls as the number of clusters grows,
   however pure they are. Compare them between models of one run, not with 1.
-- Pre-training may have read the windows' sequence, without labels, where the configuration says so."""
+- BEST_SCCS and BEST_NMI had more training steps than BASELINE. A difference may come from the steps and not from
+  the contrast: the control with as many steps of MLM alone is not part of this run.
+- Pre-training read the sequences named above without their labels. Test windows among them were seen in that way."""
 
 
 def answer(comparisons: list[Comparison]) -> str:

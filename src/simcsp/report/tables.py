@@ -10,7 +10,8 @@ from simcsp.metrics.significance import corrected_t_test, detectable_difference,
 
 REFERENCE = "baseline"
 METRICS = ("f1", "auroc", "average_precision", "sccs", "nmi")
-COMPARED = ("f1", "auroc", "average_precision")
+COMPARED = METRICS
+CLASSIFICATION = ("f1", "auroc", "average_precision")
 ALPHA = 0.05
 
 
@@ -25,7 +26,8 @@ class Comparison:
         interval: 95 % interval of the mean difference (Nadeau and Bengio 2003).
         p: of the corrected resampled t test.
         p_holm: after Holm's correction over all comparisons on this metric.
-        detectable: smallest difference that this test would have found in 4 of 5 repetitions.
+        detectable: smallest difference that this test would have found in 4 of 5 repetitions, at the level that
+            the smallest of Holm's p values has to reach.
     """
 
     model: str
@@ -45,7 +47,7 @@ def fold_scores(scores: pd.DataFrame) -> pd.DataFrame:
 
 def site_means(scores: pd.DataFrame) -> pd.DataFrame:
     """Mean over folds for donors and acceptors apart: index model, columns (site, metric)."""
-    chosen = scores[scores.site.isin(["donor", "acceptor"]) & scores.metric.isin(COMPARED)]
+    chosen = scores[scores.site.isin(["donor", "acceptor"]) & scores.metric.isin(CLASSIFICATION)]
     return chosen.pivot_table(index="model", columns=["site", "metric"], values="value", sort=False)
 
 
@@ -54,15 +56,16 @@ def compare_with_baseline(table: pd.DataFrame, test_to_train: float) -> list[Com
 
     Args:
         table: from :func:`fold_scores`.
-        test_to_train: test windows per training window of a fold; folds share training windows, and the
-            corrected test allows for it.
+        test_to_train: test windows per window that a fold was really trained on; folds share training windows,
+            and the corrected test allows for it.
     """
     comparisons: list[Comparison] = []
     reference = table.loc[REFERENCE]
     others = [model for model in dict.fromkeys(table.index.get_level_values(0)) if model != REFERENCE]
     for metric in COMPARED:
+        measured = [model for model in others if table.loc[model][metric].notna().all()]  # the yardstick embeds nothing
         differences = {
-            model: (table.loc[model][metric] - reference[metric]).to_numpy(dtype=np.float64) for model in others
+            model: (table.loc[model][metric] - reference[metric]).to_numpy(dtype=np.float64) for model in measured
         }
         tests = {model: corrected_t_test(values, test_to_train) for model, values in differences.items()}
         corrected = holm(np.array([test.p_value for test in tests.values()]))
@@ -74,7 +77,7 @@ def compare_with_baseline(table: pd.DataFrame, test_to_train: float) -> list[Com
                 interval=(float(test.interval[0]), float(test.interval[1])),
                 p=test.p_value,
                 p_holm=float(p_holm),
-                detectable=detectable_difference(differences[model], test_to_train),
+                detectable=detectable_difference(differences[model], test_to_train, alpha=ALPHA / len(measured)),
             )
             for (model, test), p_holm in zip(tests.items(), corrected, strict=True)
         ]
