@@ -24,7 +24,7 @@ from simcsp.datasets.windows import WindowTable, load_windows
 from simcsp.model.encoder import load_checkpoint, random_encoder
 from simcsp.model.yardstick import logistic_regression
 from simcsp.stages import enter_stage, stage_folder
-from simcsp.training.devices import make_accelerator
+from simcsp.training.devices import describe, make_accelerator
 from simcsp.training.finetuning import asked_rows, finetune_fold, planned_steps, training_rows, write_predictions
 
 YARDSTICK = "logistic_regression"
@@ -33,13 +33,13 @@ YARDSTICK = "logistic_regression"
 def main() -> None:
     """Fine-tune everything the configuration asks for."""
     config = parse_config(__doc__)
-    if not enter_stage(config, "finetune", {}):
+    accelerator = make_accelerator(config.precision)
+    if not enter_stage(config, "finetune", {"device": describe(accelerator)}):
         return
     prepared, run = stage_folder(config, "prepare"), runs.run_folder(config.run)
     folder = run / "finetune"
     table = load_windows(prepared / "windows")
     folds = [fold_rows(table, config.split, k) for k in range(config.split.folds)]
-    accelerator = make_accelerator(config.precision)
     total = len(config.finetune.initialisations) * sum(planned_steps(fold, config) for fold in folds)
     with progress(None, "finetune", unit="step", total=total) as bar:
         for name in config.finetune.initialisations:

@@ -63,9 +63,9 @@ def _simulate(config: RunConfig) -> None:
     if config.data.simulate is None:
         return
     folder = config.data.root
-    settings = {"simulate": as_plain(config.data.simulate), "seed": config.seed}
+    settings = {"simulate": as_plain(config.data.simulate), "seed": config.data.seed}
     if runs.open_stage(folder, settings, {}) is not runs.State.FINISHED:
-        species = write_genomes(config.data.simulate, folder, config.seed)
+        species = write_genomes(config.data.simulate, folder, config.data.seed)
         runs.close_stage(folder, {"species": [one.name for one in species]})
         say(f"prepare: simulated genomes of {', '.join(one.name for one in species)} written to {folder}")
 
@@ -75,7 +75,7 @@ def _windows(config: RunConfig) -> tuple[WindowTable, list[Tally]]:
         raise InputError("the configuration names no source of windows", hint="Add at least one under data.windows")
     tables, tallies = [], []
     for number, source in enumerate(config.data.windows):
-        rng = np.random.default_rng([config.seed, number])
+        rng = np.random.default_rng([config.data.seed, number])
         table, source_tallies = READERS[source.format](source, config.data, CACHE, rng)
         tables.append(table)
         tallies += source_tallies

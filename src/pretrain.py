@@ -18,23 +18,24 @@ from simcsp.datasets.splits import selection_rows
 from simcsp.datasets.windows import load_windows
 from simcsp.model.encoder import load_checkpoint, load_encoder, save_checkpoint
 from simcsp.stages import enter_stage, stage_folder
-from simcsp.training.devices import make_accelerator, precision_of
+from simcsp.training.devices import describe, make_accelerator
 from simcsp.training.pretraining import NMI, SCCS, run_phase
 
 
 def main() -> None:
     """Run both phases."""
     config = parse_config(__doc__)
-    if not enter_stage(config, "pretrain", _initial_weights(config)):
+    accelerator = make_accelerator(config.precision)
+    if not enter_stage(config, "pretrain", {**_initial_files(config), "device": describe(accelerator)}):
         return
     prepared, folder = (stage_folder(config, stage) for stage in ("prepare", "pretrain"))
-    accelerator = make_accelerator(config.precision)
     corpus = Corpus(prepared / "corpus", config.data.window)
     table = load_windows(prepared / "windows")
     selection = table.take(selection_rows(table, config.split))
     tokens = config.data.window + 2
-    encoder = load_encoder(config.encoder, tokens, config.seed)
-    say(f"pretrain: {encoder.num_parameters():,} parameters on {accelerator.device}, {precision_of(accelerator)}")
+    with runs.unclaimed_on_error(folder):
+        encoder = load_encoder(config.encoder, tokens, config.seed)
+    say(f"pretrain: {encoder.num_parameters():,} parameters on {describe(accelerator)}")
 
     shared = (config, corpus, selection)
     if not (folder / "baseline").exists():
@@ -50,10 +51,10 @@ def main() -> None:
     runs.close_stage(folder, {"best": done.best})
 
 
-def _initial_weights(config: RunConfig) -> dict[str, str]:
-    """Hash of the weights that training starts from, if it does not start from scratch."""
-    weights = Path(config.encoder.init) / "model.safetensors"
-    return {config.encoder.init: runs.sha256(weights)} if weights.is_file() else {}
+def _initial_files(config: RunConfig) -> dict[str, str]:
+    """Hashes of the checkpoint that training starts from, if it does not start from scratch."""
+    paths = (Path(config.encoder.init) / name for name in ("config.json", "model.safetensors", "pytorch_model.bin"))
+    return {str(path): runs.sha256(path) for path in paths if path.is_file()}
 
 
 if __name__ == "__main__":

@@ -37,6 +37,11 @@ def test_named_files_exist(page: Path) -> None:
 
 
 @every_page
+def test_nothing_is_left_to_fill_in(page: Path) -> None:
+    assert re.findall(r"\b[A-Z]+_(?:FIGURES|RESULTS|TABLE)\b|TODO|FIXME", page.read_text()) == []
+
+
+@every_page
 def test_pictures_and_links_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#]+)\)", page.read_text())
     assert [t for t in targets if "://" not in t and not (page.parent / t).exists()] == []

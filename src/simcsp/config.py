@@ -15,6 +15,8 @@ from simcsp.sequence.simulate import GenomeSettings
 
 Pooling = Literal["cls", "mean", "site"]
 
+_SEEDS = 2**32  # what scikit-learn and UMAP take
+
 
 def _require(condition: bool, problem: str) -> None:  # noqa: FBT001
     if not condition:
@@ -57,9 +59,12 @@ class WindowSource:
     groups: Path | None = None
 
     def __post_init__(self) -> None:
-        needed = {"genome": ("fasta", "annotation"), "text": ("site", "positives", "negatives")}[self.format]
+        genome, text = ("fasta", "annotation"), ("site", "positives", "negatives")
+        needed, foreign = (genome, (*text, "groups")) if self.format == "genome" else (text, genome)
         missing = [name for name in needed if getattr(self, name) is None]
         _require(not missing, f"a source of format {self.format!r} needs {', '.join(missing)}")
+        given = [name for name in foreign if getattr(self, name) is not None]
+        _require(not given, f"a source of format {self.format!r} has no {', '.join(given)}")
         _require(self.decoys > 0, "decoys must be above 0: a classifier needs both labels")
 
 
@@ -82,6 +87,9 @@ class CorpusSource:
     annotation: Path | None = None
     ignore_missing_contigs: bool = False
 
+    def __post_init__(self) -> None:
+        _require(self.format == "genome" or self.annotation is None, "a source of format 'text' has no annotation")
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
@@ -89,6 +97,8 @@ class DataConfig:
 
     Attributes:
         name: of the prepared set, in data/prepared.
+        seed: of the simulation and of the decoys; the run's seed is another one, so that runs with several seeds
+            share their data.
         root: folder that relative paths of the sources start from.
         window: window length in nt, even; the site's dinucleotide is at its centre.
         max_unread: largest share of N a window may have.
@@ -100,6 +110,7 @@ class DataConfig:
     """
 
     name: str = "demo"
+    seed: int = 0
     root: Path = Path("data/raw")
     window: int = 200
     max_unread: float = 0.05
@@ -110,6 +121,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         _require_folder_name(self.name, "data.name")
+        _require(0 <= self.seed < _SEEDS, "data.seed must be 0 to 4294967295")
         _require(self.window >= 20 and self.window % 2 == 0, "window must be an even length of at least 20 nt")
         _require(0 <= self.max_unread < 1, "max_unread is a share, 0 <= max_unread < 1")
         _require(0 <= self.min_gt_ag <= 1, "min_gt_ag is a share, 0 to 1")
@@ -128,8 +140,8 @@ class SplitConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _require(self.folds >= 2, "folds must be at least 2")
-        _require(self.seed >= 0, "split.seed must not be negative")
+        _require(2 <= self.folds <= 63, "folds must be 2 to 63")
+        _require(0 <= self.seed < _SEEDS, "split.seed must be 0 to 4294967295")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -305,7 +317,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         _require_folder_name(self.run, "run")
-        _require(self.seed >= 0, "seed must not be negative")
+        _require(0 <= self.seed < _SEEDS, "seed must be 0 to 4294967295")
 
 
 def as_plain(config: Any) -> Any:

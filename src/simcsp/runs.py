@@ -5,6 +5,7 @@ A stage folder holds ``record.json`` (settings, inputs, environment) from before
 own unfinished output goes on; one that finds somebody else's refuses and names the settings that differ.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -103,12 +104,13 @@ def read_json(path: Path) -> Any:
 @contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
     """Give an empty folder to fill; it takes the place of ``target`` only if the block ends without an error."""
-    partial = target.with_name(f".{target.name}.partial")
+    partial, old = (target.with_name(f".{target.name}.{end}") for end in ("partial", "old"))
+    if old.exists() and not target.exists():  # killed between the two renames below
+        old.rename(target)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
         yield partial
-        old = target.with_name(f".{target.name}.old")
         shutil.rmtree(old, ignore_errors=True)
         if target.exists():
             target.rename(old)
@@ -116,6 +118,21 @@ def whole_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def lock(folder: Path) -> None:
+    """Keep every other process out of a folder until this one ends.
+
+    Raises:
+        InputError: if another process is at work there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR)  # never closed: that would release it
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise InputError("another process is writing here", path=folder, hint="Wait for it, or end it") from None
 
 
 def open_stage(folder: Path, settings: dict[str, Any], inputs: dict[str, str]) -> State:
@@ -164,6 +181,17 @@ def discarded_on_error(folder: Path) -> Iterator[None]:
         yield
     except InputError:
         shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def unclaimed_on_error(folder: Path) -> Iterator[None]:
+    """Remove the folder of a stage that stops before it has written anything but its record."""
+    try:
+        yield
+    except InputError:
+        if {path.name for path in folder.glob("[!.]*")} <= {RECORD}:
+            shutil.rmtree(folder, ignore_errors=True)
         raise
 
 

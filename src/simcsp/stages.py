@@ -8,7 +8,7 @@ from simcsp.config import RunConfig, as_plain
 from simcsp.console import say
 
 SETTINGS = {
-    "prepare": ("seed", "data", "split"),
+    "prepare": ("data", "split"),
     "pretrain": ("seed", "precision", "encoder", "pretrain", "nmi"),
     "finetune": ("seed", "precision", "encoder", "finetune"),
     "evaluation": ("seed", "precision", "encoder", "nmi"),
@@ -51,10 +51,12 @@ def enter_stage(config: RunConfig, stage: str, files: dict[str, str]) -> bool:
         files: name → hash of the files it reads besides the output of earlier stages.
 
     Raises:
-        InputError: as :func:`finished_before` does, and if the folder holds the output of other settings.
+        InputError: as :func:`finished_before` does, if the folder holds the output of other settings, or if
+            another process is writing there.
     """
     folder = stage_folder(config, stage)
     inputs = {**finished_before(config, stage), **files}
+    runs.lock(folder)
     state = runs.open_stage(folder, stage_settings(config, stage), inputs)
     if state is runs.State.FINISHED:
         say(f"{stage}: {folder.relative_to(runs.ROOT)} is complete")

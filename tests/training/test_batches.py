@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -118,6 +118,7 @@ def numbers(tokens: Tensor) -> list[int]:
     return [int(n) for n in ((tokens[:, 1:-1] - FIRST_NUCLEOTIDE) * 4 ** torch.arange(4)).sum(1)]
 
 
+@settings(deadline=None)
 @given(rows=st.integers(1, 200), batch_size=st.integers(2, 40), epoch=st.integers(0, 3))
 def test_an_epoch_shows_every_window_once_but_for_the_remainder(rows: int, batch_size: int, epoch: int) -> None:
     batches = EpochBatches(table_of(rows), batch_size, seed=0)

@@ -5,7 +5,7 @@ import torch
 from accelerate.state import AcceleratorState
 
 from simcsp.training import devices
-from simcsp.training.devices import make_accelerator, precision_of
+from simcsp.training.devices import describe, make_accelerator
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def test_auto_is_bf16_only_where_the_processor_has_it(
 ) -> None:
     monkeypatch.setattr(devices, "_cpu_multiplies_bf16", lambda: multiplies_bf16)
     accelerator = make_accelerator(asked)  # type: ignore[arg-type]
-    assert precision_of(accelerator) == given
+    assert describe(accelerator) == f"cpu, {given}"
     assert accelerator.device.type == "cpu"
     with accelerator.autocast():
         product = torch.ones(2, 2) @ torch.ones(2, 2)

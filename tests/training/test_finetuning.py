@@ -9,7 +9,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
@@ -98,6 +98,7 @@ def same_embeddings(left: Path, right: Path) -> bool:
 # --- rows ----------------------------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(labels=st.integers(1, 35), seed=st.integers(0, 2**32 - 1))
 def test_labels_draws_that_many_training_rows_by_seed(labels: int, seed: int) -> None:
     rows = training_rows(FOLD, labels, seed)

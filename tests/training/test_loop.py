@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -119,6 +119,7 @@ def test_rate_warms_up_linearly_then_falls_linearly(steps: int, warmup: float, r
     assert found == pytest.approx([0.002 * rate for rate in rates])
 
 
+@settings(deadline=None)
 @given(st.integers(1, 300), st.floats(0, 1, exclude_max=True))
 def test_rate_rises_once_falls_once_and_never_reaches_zero(steps: int, warmup: float) -> None:
     settings = OptimiserConfig(learning_rate=1.0, warmup=warmup)

@@ -20,6 +20,8 @@ from simcsp.errors import InputError
 
 Rows = NDArray[np.intp]
 
+_LEAST_WINDOWS = 20  # in a part: below, SCCS and AUROC are chance, or undefined
+
 
 class Fold(NamedTuple):
     """Row numbers of one fold."""
@@ -35,7 +37,7 @@ def assign_parts(table: WindowTable, split: SplitConfig) -> WindowTable:
     Parts are balanced over the four strata label × site type as far as whole groups allow.
 
     Raises:
-        InputError: if there are fewer groups or windows than parts need, or a part would lack one of the two labels.
+        InputError: if there are fewer groups than parts, or a part would be very small or lack a kind of window.
     """
     parts = 2 * split.folds + 1
     groups = np.unique(table.group).size
@@ -45,10 +47,14 @@ def assign_parts(table: WindowTable, split: SplitConfig) -> WindowTable:
             hint="Give more genes, or fewer split.folds",
         )
     assigned = _balanced(2 * table.label + table.site_type, table.group, parts, split.seed)
+    strata = np.unique(2 * table.label + table.site_type)
     for part in range(parts):
-        if np.unique(table.label[assigned == part]).size < 2:
+        inside = assigned == part
+        held = np.unique(2 * table.label[inside] + table.site_type[inside])
+        if inside.sum() < _LEAST_WINDOWS or held.size < strata.size:
             raise InputError(
-                f"part {part} of the split has windows of one label only",
+                f"part {part} of the split has {inside.sum()} windows and {held.size} of the {strata.size} kinds "
+                f"(donors, acceptors and decoys of each); at least {_LEAST_WINDOWS} of all kinds are needed",
                 hint="Give more genes, or fewer split.folds",
             )
     return table._replace(part=assigned)

@@ -63,10 +63,11 @@ def compare_with_baseline(table: pd.DataFrame, test_to_train: float) -> list[Com
     reference = table.loc[REFERENCE]
     others = [model for model in dict.fromkeys(table.index.get_level_values(0)) if model != REFERENCE]
     for metric in COMPARED:
-        measured = [model for model in others if table.loc[model][metric].notna().all()]  # the yardstick embeds nothing
         differences = {
-            model: (table.loc[model][metric] - reference[metric]).to_numpy(dtype=np.float64) for model in measured
-        }
+            model: values
+            for model in others
+            if np.isfinite(values := (table.loc[model][metric] - reference[metric]).to_numpy(dtype=np.float64)).all()
+        }  # the yardstick embeds nothing
         tests = {model: corrected_t_test(values, test_to_train) for model, values in differences.items()}
         corrected = holm(np.array([test.p_value for test in tests.values()]))
         comparisons += [
@@ -77,7 +78,7 @@ def compare_with_baseline(table: pd.DataFrame, test_to_train: float) -> list[Com
                 interval=(float(test.interval[0]), float(test.interval[1])),
                 p=test.p_value,
                 p_holm=float(p_holm),
-                detectable=detectable_difference(differences[model], test_to_train, alpha=ALPHA / len(measured)),
+                detectable=detectable_difference(differences[model], test_to_train, alpha=ALPHA / len(tests)),
             )
             for (model, test), p_holm in zip(tests.items(), corrected, strict=True)
         ]

@@ -15,13 +15,16 @@ def make_accelerator(precision: Literal["auto", "bf16", "fp32"]) -> Accelerator:
     """
     cuda = torch.cuda.is_available()
     if precision == "auto":
-        precision = "bf16" if (torch.cuda.is_bf16_supported() if cuda else _cpu_multiplies_bf16()) else "fp32"
+        native = torch.cuda.is_bf16_supported(including_emulation=False) if cuda else _cpu_multiplies_bf16()
+        precision = "bf16" if native else "fp32"
     return Accelerator(mixed_precision="no" if precision == "fp32" else "bf16", cpu=not cuda)
 
 
-def precision_of(accelerator: Accelerator) -> str:
-    """In words, for the console and the record."""
-    return "bf16 autocast" if accelerator.mixed_precision == "bf16" else "fp32"
+def describe(accelerator: Accelerator) -> str:
+    """Device and precision in words; numbers are repeatable on this pair only, so stages record it."""
+    cuda = accelerator.device.type == "cuda"
+    device = torch.cuda.get_device_name(accelerator.device) if cuda else "cpu"
+    return f"{device}, {'bf16 autocast' if accelerator.mixed_precision == 'bf16' else 'fp32'}"
 
 
 def _cpu_multiplies_bf16() -> bool:

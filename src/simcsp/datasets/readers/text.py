@@ -81,12 +81,14 @@ def _read_file(
     tokens = _encode_file(path, data.window, tally)
     site_type = np.full(len(tokens), SITE_NAMES.index(str(source.site)), dtype=np.uint8)
     canonical = is_canonical(tokens, site_type)
-    if label and canonical.mean() < _LEAST_CANONICAL:
+    if canonical.mean() < _LEAST_CANONICAL:
         raise InputError(
             f"only {canonical.mean():.1%} of the windows have {'AG' if site_type[0] else 'GT'} at their centre",
             path=path,
             hint=f"Check that these are {source.site} windows with the dinucleotide at the two central positions",
         )
+    if groups is None:
+        tally.changed["put into a group of its own: no table of groups is given"] += len(tokens)
     unread = unread_share(tokens) > data.max_unread
     odd = ~canonical & ~unread
     for reason, rows in ((f"more than {data.max_unread:.0%} N", unread), ("no GT (donor) or AG (acceptor)", odd)):

@@ -1,0 +1,34 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+MODELS = ("baseline", "best_sccs", "best_nmi", "random", "logistic_regression")
+F1 = {
+    "baseline": (0.90, 0.92, 0.94),
+    "best_sccs": (0.93, 0.94, 0.98),  # differences 0.03, 0.02, 0.04
+    "best_nmi": (0.90, 0.93, 0.93),  # 0, 0.01, -0.01
+    "random": (0.80, 0.81, 0.84),  # -0.10, -0.11, -0.10
+    "logistic_regression": (0.70, 0.80, 0.60),
+}
+
+
+@pytest.fixture
+def scores() -> pd.DataFrame:
+    """Scores of five models on three folds as the evaluation writes them; AUROC is F1 + 0.01, and so on."""
+    rows: list[tuple[str, str, str, str, float]] = []
+    for model in MODELS[:3]:
+        rows += [(model, "selection", "all", "sccs", 0.5), (model, "selection", "all", "nmi", 0.25)]
+    for model in MODELS:
+        for fold, f1 in enumerate(F1[model]):
+            for site, shift in (("all", 0.0), ("donor", 0.02), ("acceptor", -0.02)):
+                values = {"f1": f1 + shift, "precision": 0.5, "auroc": f1 + shift + 0.01, "average_precision": f1 / 2}
+                rows += [(model, str(fold), site, metric, value) for metric, value in values.items()]
+            if model != "logistic_regression":
+                encoder = {"nmi_before": 0.1, "sccs_before": 0.2, "nmi": 0.3 + fold / 10, "sccs": 0.4}
+                rows += [(model, str(fold), "all", metric, value) for metric, value in encoder.items()]
+    return pd.DataFrame(rows, columns=["model", "fold", "site", "metric", "value"])
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)

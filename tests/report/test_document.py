@@ -1,0 +1,130 @@
+import math
+import re
+
+import pandas as pd
+import pytest
+
+from simcsp.report.document import answer, markdown_report
+from simcsp.report.tables import compare_with_baseline, fold_scores, site_means
+
+TITLES = ("BASELINE", "BEST_SCCS", "BEST_NMI", "random start", "logistic regression")
+FACTS = {"data": "demo: 1,000 windows", "seed": "7"}
+
+
+def report_on(scores: pd.DataFrame) -> str:
+    table = fold_scores(scores)
+    selection = scores[scores.fold == "selection"]
+    return markdown_report(
+        run="my-run",
+        facts=FACTS,
+        table=table,
+        sites=site_means(scores),
+        pretraining=selection.pivot_table(index="model", columns="metric", values="value", sort=False),
+        comparisons=compare_with_baseline(table, 2 / 7),
+    )
+
+
+@pytest.fixture
+def report(scores: pd.DataFrame) -> str:
+    return report_on(scores)
+
+
+def section(report: str, title: str) -> str:
+    """The text under a heading, up to the next one."""
+    found = re.search(rf"^#+ {re.escape(title)}$(.*?)(?=^#|\Z)", report, flags=re.MULTILINE | re.DOTALL)
+    assert found is not None, title
+    return found[1]
+
+
+def rows_of(text: str) -> dict[str, list[str]]:
+    """First cell → other cells of the rows of a Markdown table."""
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    return {row[0]: row[1:] for row in cells}
+
+
+def test_report_has_every_section_in_order(report: str) -> None:
+    assert report.startswith("# Run my-run\n\n**Does contrastive pre-training help?**")
+    assert re.findall(r"^##+ (.*)$", report, flags=re.MULTILINE) == [
+        "What was run",
+        "Fine-tuned, on the test part of every fold",
+        "Against BASELINE",
+        "Donors and acceptors apart",
+        "Pre-trained, not fine-tuned",
+        "What to distrust",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("title", "models"),
+    [
+        ("Fine-tuned, on the test part of every fold", TITLES),
+        ("Donors and acceptors apart", TITLES),
+        ("Pre-trained, not fine-tuned", TITLES[:3]),
+    ],
+)
+def test_tables_hold_every_model_in_order(report: str, title: str, models: tuple[str, ...]) -> None:
+    _, _, *found = rows_of(section(report, title))
+    assert tuple(found) == models
+
+
+def test_every_table_row_has_as_many_cells_as_its_header(report: str) -> None:
+    tables = re.findall(r"(?:^\|.*\|$\n?)+", report, flags=re.MULTILINE)
+    assert len(tables) == 5
+    for table in tables:
+        widths = {line.count("|") for line in table.splitlines()}
+        assert len(widths) == 1
+
+
+def test_facts_are_listed(report: str) -> None:
+    facts = rows_of(section(report, "What was run"))
+    assert (facts["data"], facts["seed"]) == (["demo: 1,000 windows"], ["7"])
+
+
+def test_means_come_with_spread_and_with_what_was_before(report: str) -> None:
+    rows = rows_of(section(report, "Fine-tuned, on the test part of every fold"))
+    assert rows["model"] == ["F1", "AUROC", "average precision", "SCCS", "NMI"]
+    assert rows["BASELINE"][0] == "0.9200 ± 0.0200"
+    assert rows["BEST_SCCS"][3:] == ["0.4000 ± 0.0000 (0.200)", "0.4000 ± 0.1000 (0.100)"]
+    assert rows["logistic regression"][3:] == ["–", "–"]
+
+
+def test_comparisons_come_with_interval_and_words(report: str) -> None:
+    lines = [line for line in section(report, "Against BASELINE").splitlines() if line.startswith("| random")]
+    assert len(lines) == 5
+    assert "| F1 | -0.1033 |" in lines[0]
+    assert lines[0].endswith("| worse than BASELINE |")
+
+
+def test_sites_are_apart(report: str) -> None:
+    rows = rows_of(section(report, "Donors and acceptors apart"))
+    assert rows["model"][::3] == ["donor F1", "acceptor F1"]
+    assert rows["BASELINE"][::3] == ["0.9400", "0.9000"]
+
+
+def test_pictures_are_those_the_report_is_written_with(report: str) -> None:
+    assert re.findall(r"!\[[^]]+\]\((.*?)\)", report) == ["f1.png", "curves.png", "pretraining.png", "umap.png"]
+
+
+def test_nothing_undefined_is_printed(scores: pd.DataFrame, report: str) -> None:
+    assert "nan" not in report.lower()
+    undefined = scores.copy()
+    undefined.loc[(undefined.model == "best_nmi") & (undefined.fold == "selection"), "value"] = math.nan
+    undefined.loc[(undefined.model == "random") & undefined.metric.isin(["nmi", "sccs"]), "value"] = math.nan
+    undefined.loc[(undefined.model == "best_nmi") & (undefined.site == "donor"), "value"] = math.nan
+    undefined.loc[(undefined.metric == "nmi") & undefined.fold.isin(["0", "1"]), "value"] = math.nan
+    assert "nan" not in report_on(undefined).lower()
+
+
+def test_answer_names_both_contrastive_encoders_and_nothing_else(scores: pd.DataFrame) -> None:
+    text = answer(compare_with_baseline(fold_scores(scores), 2 / 7))
+    assert text.startswith("**Does contrastive pre-training help?** BEST_SCCS against BASELINE: F1 +0.0300 (95 % ")
+    assert "BEST_NMI against BASELINE: F1 +0.0000" in text
+    assert text.count("against BASELINE") == 2
+    assert text.count("no detectable difference") == 2
+
+
+def test_answer_without_a_contrastive_encoder_says_so(scores: pd.DataFrame) -> None:
+    others = scores[~scores.model.isin(["best_sccs", "best_nmi"])]
+    assert answer(compare_with_baseline(fold_scores(others), 2 / 7)) == (
+        "**Does contrastive pre-training help?** No contrastively pre-trained encoder was fine-tuned in this run."
+    )

@@ -1,0 +1,171 @@
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from simcsp.config import Initialisation
+from simcsp.report import figures
+from simcsp.report.figures import COLOURS, TITLES, f1_boxplot, pretraining_curves, score_curves, umap_panels
+
+F1 = {"baseline": [0.9, 0.91, 0.92], "best_sccs": [0.93, 0.94, 0.95], "logistic_regression": [0.8, 0.7, 0.75]}
+SCCS, NMI, MLM = "validation/sccs", "validation/nmi", "validation/mlm_loss"
+
+
+def is_drawn(figure: Figure) -> bool:
+    """It can be saved, and is not blank."""
+    stream = BytesIO()
+    figure.savefig(stream, format="rgba", dpi=40)
+    return len(set(stream.getvalue())) > 10
+
+
+def explains(axes: Axes, side: str) -> bool:
+    """A side has a label, names at its ticks, or no ticks on purpose."""
+    axis = axes.xaxis if side == "x" else axes.yaxis
+    names = [text.get_text() for text in axis.get_ticklabels()]
+    return bool(axis.get_label_text()) or any(name.isalpha() for name in names) or not len(axis.get_ticklocs())
+
+
+def labelled(figure: Figure) -> bool:
+    return all(explains(axes, side) for axes in figure.axes for side in "xy")
+
+
+def test_every_model_has_a_title_and_a_colour_of_its_own() -> None:
+    models = {*get_args(Initialisation), "logistic_regression"}
+    assert set(COLOURS) == set(TITLES) == models
+    assert len({to_rgb(colour) for colour in COLOURS.values()}) == len(set(TITLES.values())) == len(models)
+
+
+def test_classes_of_the_layout_differ_in_colour() -> None:
+    classes = figures._CLASSES
+    assert {(label, site) for _, label, site, _, _ in classes} == {(0, 0), (1, 0), (0, 1), (1, 1)}
+    assert len({to_rgb(colour) for *_, colour, _ in classes}) == 4
+
+
+# --- F1 ----------------------------------------------------------------------------------------------------------
+
+
+def test_boxes_show_every_fold_of_every_model() -> None:
+    figure = f1_boxplot(F1)
+    (axes,) = figure.axes
+    assert labelled(figure)
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["BASELINE", "BEST_SCCS", "logistic\nregression"]
+    points = [line for line in axes.lines if line.get_marker() == "o"]
+    assert [list(np.asarray(line.get_ydata())) for line in points] == list(F1.values())
+    assert [line.get_color() for line in points] == [COLOURS[name] for name in F1]
+    assert is_drawn(figure)
+
+
+def test_a_single_fold_and_an_unknown_model_are_drawn_too() -> None:
+    assert is_drawn(f1_boxplot({"baseline": [0.9], "mine": [0.8]}))
+
+
+# --- pre-training --------------------------------------------------------------------------------------------------
+
+
+def records(steps: list[int], **extra: Any) -> list[Mapping[str, Any]]:
+    measured = [{"step": step, SCCS: step / 100, NMI: step / 50, MLM: 1 - step / 100, **extra} for step in steps]
+    return [*measured, {"step": steps[-1], "train/loss": 1.0}]
+
+
+def test_phases_follow_each_other_and_the_kept_steps_are_marked() -> None:
+    phases = [("baseline", records([0, 10, 20])), ("contrast", records([0, 5, 10]))]
+    figure = pretraining_curves(phases, {SCCS: 5, NMI: 10})
+    assert len(figure.axes) == 3
+    assert labelled(figure)
+    for axes, kept in zip(figure.axes, (25, 30, None), strict=True):
+        lines = [line for line in axes.lines if line.get_marker() == "o"]
+        assert [list(np.asarray(line.get_xdata())) for line in lines] == [[0, 10, 20], [20, 25, 30]]
+        stars = [list(np.asarray(line.get_xdata())) for line in axes.lines if line.get_marker() == "*"]
+        assert stars == ([] if kept is None else [[kept]])
+    assert [text.get_text() for text in figure.axes[0].texts] == [" contrast"]
+    assert is_drawn(figure)
+
+
+def test_a_run_without_a_first_phase_begins_at_0() -> None:
+    (axes, *_) = pretraining_curves([("contrast", records([0, 5]))], {SCCS: 5}).axes
+    (line, star) = axes.lines
+    assert list(np.asarray(line.get_xdata())) == [0, 5]
+    assert list(np.asarray(star.get_xdata())) == [5]
+
+
+def test_numbers_that_are_missing_or_undefined_leave_gaps() -> None:
+    unmeasured: list[Mapping[str, Any]] = [{"step": 0, "train/loss": 1.0}, {"step": 10, "train/loss": 1.0}]
+    figure = pretraining_curves([("baseline", unmeasured), ("contrast", records([0, 5], **{NMI: None}))], {})
+    curves = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert list(np.asarray(curves[-1].get_xdata())) == [10, 15]
+    assert is_drawn(figure)
+
+
+# --- layouts -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def layout(rng: np.random.Generator) -> NDArray[np.float64]:
+    return rng.normal(size=(40, 2))
+
+
+LABEL, SITE = np.repeat([0, 1], 20).astype(np.uint8), np.tile([0, 1], 20).astype(np.uint8)
+
+
+@pytest.mark.parametrize("models", [("baseline",), ("baseline", "best_sccs", "best_nmi")])
+def test_layouts_are_drawn_by_label_above_and_by_cluster_below(
+    layout: NDArray[np.float64], models: tuple[str, ...]
+) -> None:
+    clusters = np.arange(40) % 3
+    figure = umap_panels(dict.fromkeys(models, layout), LABEL, SITE, dict.fromkeys(models, clusters))
+    assert len(figure.axes) == 2 * len(models)
+    assert labelled(figure)
+    above, below = figure.axes[: len(models)], figure.axes[len(models) :]
+    assert [axes.get_title() for axes in above] == [TITLES[name] for name in models]
+    assert all(sum(len(np.asarray(c.get_offsets())) for c in axes.collections) == 40 for axes in figure.axes)
+    assert [text.get_text() for text in below[0].texts] == ["0", "1", "2"]
+    (legend,) = filter(None, (axes.get_legend() for axes in figure.axes))
+    assert [text.get_text() for text in legend.get_texts()] == ["decoy GT", "donor", "decoy AG", "acceptor"]
+    assert is_drawn(figure)
+
+
+def test_every_class_lies_where_its_windows_are(layout: NDArray[np.float64]) -> None:
+    figure = umap_panels({"now": layout}, LABEL, SITE, {"now": np.zeros(40, dtype=int)})
+    drawn = {c.get_label(): np.asarray(c.get_offsets()) for c in figure.axes[0].collections}
+    for name, label, site in (("decoy GT", 0, 0), ("donor", 1, 0), ("decoy AG", 0, 1), ("acceptor", 1, 1)):
+        assert (drawn[name] == layout[(label == LABEL) & (site == SITE)]).all()
+
+
+def test_the_picture_of_a_moment_is_one_layout(monkeypatch: pytest.MonkeyPatch, layout: NDArray[np.float64]) -> None:
+    monkeypatch.setattr(figures, "umap_layout", lambda embeddings, seed: layout + embeddings[:, :2] + seed)
+    figure = figures.umap_figure(np.ones((40, 5)), LABEL, SITE, np.zeros(40, dtype=int), seed=3)
+    assert len(figure.axes) == 2
+    (drawn,) = figure.axes[1].collections
+    assert np.asarray(drawn.get_offsets()) == pytest.approx(layout + 1 + 3)
+
+
+# --- curves ------------------------------------------------------------------------------------------------------
+
+
+def test_curves_of_a_worked_example() -> None:
+    label, probability = np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8])  # scikit-learn's own example
+    figure = score_curves({"baseline": (label, probability), "logistic_regression": (label, 1 - probability)})
+    left, right = figure.axes
+    assert labelled(figure)
+    assert (left.get_xlabel(), right.get_ylabel()) == ("false positive rate", "precision")
+    roc, worse, diagonal = left.lines
+    assert list(np.asarray(roc.get_xdata())) == [0, 0, 0.5, 0.5, 1]
+    assert list(np.asarray(roc.get_ydata())) == [0, 0.5, 0.5, 1, 1]
+    assert (roc.get_color(), worse.get_linestyle(), roc.get_linestyle()) == (COLOURS["baseline"], "--", "-")
+    assert list(np.asarray(diagonal.get_xdata())) == [0, 1]
+    assert list(np.asarray(right.lines[0].get_ydata())) == pytest.approx([0.5, 2 / 3, 0.5, 1, 1])
+    assert is_drawn(figure)
+
+
+def test_low_precision_is_inside_the_frame() -> None:
+    label = np.array([1] + [0] * 19)
+    figure = score_curves({"baseline": (label, np.linspace(0.1, 0.9, 20))})
+    lowest = min(np.asarray(figure.axes[1].lines[0].get_ydata()))
+    assert lowest < 0.1
+    assert figure.axes[1].get_ylim()[0] <= lowest

@@ -1,0 +1,196 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+from simcsp.command_line import parse_config
+from simcsp.config import RunConfig, as_plain
+from simcsp.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[1]
+Parse = Callable[..., RunConfig]
+CONFIGS = sorted([*ROOT.glob("configs/*.yaml"), *ROOT.glob("tests/configs/*.yaml")])
+
+
+@pytest.fixture
+def parse(tmp_path: Path) -> Parse:
+    """``parse(yaml, *arguments)``: what a script with this configuration file and these arguments would run."""
+
+    def call(text: str | bytes, *arguments: str) -> RunConfig:
+        path = tmp_path / "config.yaml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return parse_config("A stage.", ["--config", str(path), *arguments])
+
+    return call
+
+
+def leaves(content: object, prefix: str = "") -> dict[str, object]:
+    if isinstance(content, dict):
+        return {name: value for k, v in content.items() for name, value in leaves(v, f"{prefix}{k}.").items()}
+    if isinstance(content, list):
+        return {name: value for k, v in enumerate(content) for name, value in leaves(v, f"{prefix}{k}.").items()}
+    return {prefix: content}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=[str(path.relative_to(ROOT)) for path in CONFIGS])
+def test_every_configuration_loads_and_says_what_its_file_says(path: Path) -> None:
+    config = leaves(as_plain(parse_config("A stage.", ["--config", str(path)])))
+    written = leaves(yaml.safe_load(path.read_text()))
+    assert {name: str(config[name]) for name in written} == {
+        name: str(float(value)) if isinstance(config[name], float) else str(value)  # type: ignore[arg-type]
+        for name, value in written.items()
+    }
+
+
+def test_there_are_configurations_to_load() -> None:
+    assert {"demo.yaml", "human.yaml", "tiny.yaml"} <= {path.name for path in CONFIGS}
+
+
+def test_nothing_given_means_the_defaults() -> None:
+    assert parse_config("A stage.", []) == RunConfig()
+
+
+@pytest.mark.parametrize(
+    ("text", "nearest"),
+    [
+        ("rn: x", "run"),
+        ("finetune: {learning_rat: 1}", "learning_rate"),
+        ("pretrain: {contrast: {temprature: 1}}", "temperature"),
+        ("nmi: {neighbors: 3}", "neighbours"),
+        ("data: {simulate: {gene: 3}}", "genes"),
+        ("data: {corpus: [{species: x, sequence: a}]}", "sequences"),
+        ("data: {windows: [{format: text, species: x, site: donor, positives: p, negatives: n, group: g}]}", "groups"),
+    ],
+)
+def test_unknown_key_is_an_error_that_names_the_nearest(parse: Parse, text: str, nearest: str) -> None:
+    with pytest.raises(InputError, match=f"Did you mean '{nearest}'"):
+        parse(text)
+
+
+@pytest.mark.parametrize("argument", ["--finetune.learning_rat=1", "--finetune.learning_rates=1"])
+def test_unknown_option_is_an_error_and_never_taken_for_an_abbreviation(argument: str) -> None:
+    with pytest.raises(InputError, match="Did you mean 'learning_rate'"):
+        parse_config("A stage.", [argument])
+
+
+def test_key_like_no_other_leads_to_the_help(parse: Parse) -> None:
+    with pytest.raises(InputError, match=r"'zzqqxx'.*See --help"):
+        parse("zzqqxx: 1")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("seed: abc", "seed"),
+        ("seed: true", "seed"),
+        ("seed: 1.5", "seed"),
+        ("finetune: {epochs: two}", "finetune.epochs"),
+        ("precision: fp16", "precision"),
+        ("finetune: {initialisations: [baseline, worst]}", "finetune.initialisations"),
+        ("data: {windows: 5}", "data.windows"),
+        ("data: {windows: [5]}", "data.windows"),
+        ("data: {corpus: [{species: x}]}", "sequences"),
+        ("encoder: 5", "encoder"),
+        ("seed: null", "seed"),
+        ("split: {folds: null}", "split.folds"),
+        ("encoder: null", "encoder"),
+        ("data: {simulate: {genes: null}}", "data.simulate.genes"),
+        ("data: {corpus: [{species: null, sequences: a}]}", "data.corpus"),
+        ("finetune: {initialisations: null}", "finetune.initialisations"),
+    ],
+)
+def test_wrong_type_is_an_error_that_names_the_setting(parse: Parse, text: str, named: str) -> None:
+    with pytest.raises(InputError, match=named) as caught:
+        parse(text)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("split: {folds: 1}", "folds must be 2 to 63"),
+        ("encoder: {heads: 0}", "heads and layers must be above 0"),
+        ("run: ..", "run is a folder name"),
+        ("data: {windows: [{format: text, species: x}]}", "needs site, positives, negatives"),
+        ("nmi: {published: true, neighbours: 3}", "the published NMI has"),
+    ],
+)
+def test_value_that_makes_no_sense_is_an_input_error(parse: Parse, text: str, problem: str) -> None:
+    with pytest.raises(InputError, match=problem):
+        parse(text)
+
+
+def test_optional_settings_may_be_null(parse: Parse) -> None:
+    config = parse("data: {simulate: null, corpus: [{species: x, sequences: a, annotation: null}]}")
+    assert config.data.simulate is None
+    assert config.data.corpus[0].annotation is None
+
+
+@pytest.mark.parametrize("written", ["1e-5", "1.0e-05", "0.00001", "'1e-5'"])
+def test_small_rate_is_a_number_however_it_is_written(parse: Parse, written: str) -> None:
+    rate = parse(f"finetune: {{learning_rate: {written}}}").finetune.learning_rate
+    assert isinstance(rate, float)
+    assert rate == 1e-5
+
+
+def test_command_line_wins_over_the_file_and_leaves_the_rest(parse: Parse) -> None:
+    text = "seed: 1\nfinetune: {epochs: 7, batch_size: 16}\n"
+    config = parse(text, "--finetune.epochs", "9", "--seed=2", "--finetune.initialisations", "[baseline]")
+    assert (config.seed, config.finetune.epochs, config.finetune.batch_size) == (2, 9, 16)
+    assert config.finetune.initialisations == ("baseline",)
+
+
+def test_paths_are_left_as_they_were_written(parse: Parse) -> None:
+    config = parse("data: {root: data/raw, corpus: [{species: x, sequences: a/b.fa}]}")
+    assert config.data.root / config.data.corpus[0].sequences == Path("data/raw/a/b.fa")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: [1,\nb: {", "Problems parsing config"),
+        ("run:\tx\n  seed: 1\n", "Problems parsing config"),
+        ("- run", "Unexpected config"),
+        ("just words", "Unexpected config"),
+        (b"\xff\xfe\x00\x80", "can't decode"),
+    ],
+)
+def test_malformed_file_is_one_sentence(parse: Parse, text: str | bytes, problem: str) -> None:
+    with pytest.raises(InputError, match=problem) as caught:
+        parse(text)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["nowhere.yaml", "/"])
+def test_missing_file_is_named(path: str) -> None:
+    with pytest.raises(InputError, match=path):
+        parse_config("A stage.", ["--config", path])
+
+
+def test_argument_without_a_name_is_refused() -> None:
+    with pytest.raises(InputError, match=r"configs/demo\.yaml"):
+        parse_config("A stage.", ["configs/demo.yaml"])
+
+
+def test_help_documents_every_section_and_succeeds(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        parse_config("A stage.", ["--help"])
+    assert exit_.value.code == 0
+    shown = capsys.readouterr().out
+    assert "A stage." in shown
+    for name in ("--seed", "--finetune.learning_rate", "--pretrain.contrast.temperature", "--nmi.seeds"):
+        assert name in shown
+    assert "gradients are clipped to this norm" in shown
+
+
+def test_printed_settings_can_be_read_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    demo = ["--config", str(ROOT / "configs" / "demo.yaml"), "--seed", "5"]
+    with pytest.raises(SystemExit) as exit_:
+        parse_config("A stage.", [*demo, "--print_config"])
+    assert exit_.value.code == 0
+    (tmp_path / "printed.yaml").write_text(capsys.readouterr().out)
+    printed = parse_config("A stage.", ["--config", str(tmp_path / "printed.yaml")])
+    assert printed == parse_config("A stage.", demo)
+    assert json.loads(json.dumps(as_plain(printed)))["seed"] == 5

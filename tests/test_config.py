@@ -1,0 +1,158 @@
+import dataclasses
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from simcsp.config import (
+    CorpusSource,
+    DataConfig,
+    EncoderConfig,
+    FinetuneConfig,
+    OptimiserConfig,
+    PhaseConfig,
+    PretrainConfig,
+    RunConfig,
+    SplitConfig,
+    WindowSource,
+    as_plain,
+)
+
+GENOME: dict[str, Any] = {"format": "genome", "species": "x", "fasta": Path("x.fa"), "annotation": Path("x.gtf")}
+TEXT: dict[str, Any] = {
+    "format": "text",
+    "species": "x",
+    "site": "donor",
+    "positives": Path("p"),
+    "negatives": Path("n"),
+}
+
+
+@pytest.mark.parametrize(
+    ("cls", "fields", "problem"),
+    [
+        (WindowSource, {**GENOME, "fasta": None}, "a source of format 'genome' needs fasta"),
+        (WindowSource, {"format": "text", "species": "x"}, "needs site, positives, negatives"),
+        (WindowSource, {**GENOME, "decoys": 0}, "decoys must be above 0"),
+        (DataConfig, {"window": 41}, "even length"),
+        (DataConfig, {"window": 18}, "at least 20 nt"),
+        (DataConfig, {"max_unread": 1}, "max_unread"),
+        (DataConfig, {"min_gt_ag": 1.1}, "min_gt_ag"),
+        (DataConfig, {"name": "../x"}, "data.name is a folder name"),
+        (SplitConfig, {"folds": 1}, "folds must be 2 to 63"),
+        (SplitConfig, {"folds": 64}, "folds must be 2 to 63"),
+        (SplitConfig, {"seed": -1}, "seed must"),
+        (SplitConfig, {"seed": 2**32}, "seed must"),
+        (EncoderConfig, {"hidden": 30, "heads": 4}, "hidden must be a multiple of heads"),
+        (EncoderConfig, {"hidden": 0}, "hidden"),
+        (EncoderConfig, {"heads": 0}, "heads"),
+        (EncoderConfig, {"layers": 0}, "layers"),
+        (EncoderConfig, {"dropout": 1.0}, "dropout is a share"),
+        (OptimiserConfig, {"learning_rate": 0}, "learning_rate must be above 0"),
+        (OptimiserConfig, {"learning_rate": float("nan")}, "learning_rate must be above 0"),
+        (OptimiserConfig, {"warmup": 1}, "warmup is a share"),
+        (OptimiserConfig, {"weight_decay": -0.1}, "weight_decay"),
+        (OptimiserConfig, {"max_grad_norm": 0}, "max_grad_norm"),
+        (OptimiserConfig, {"batch_size": 1}, "batch_size must be at least 2"),
+        (PhaseConfig, {"batch_size": 1}, "batch_size must be at least 2"),
+        (PhaseConfig, {"steps": -1}, "steps must not be negative"),
+        (PhaseConfig, {"evaluate_every": 0}, "evaluate_every"),
+        (PhaseConfig, {"save_every": 0}, "save_every"),
+        (PhaseConfig, {"mlm_weight": -1}, "loss weights must not be negative"),
+        (PhaseConfig, {"mlm_weight": 0}, "one of the loss weights must be above 0"),
+        (PhaseConfig, {"temperature": 0}, "temperature must be above 0"),
+        (PretrainConfig, {"contrast": PhaseConfig(steps=0)}, "contrast.steps must be above 0"),
+        (PretrainConfig, {"mask_share": 0}, "mask_share is a share"),
+        (FinetuneConfig, {"batch_size": 1}, "batch_size must be at least 2"),
+        (FinetuneConfig, {"epochs": 0}, "epochs"),
+        (FinetuneConfig, {"patience": 0}, "patience"),
+        (FinetuneConfig, {"labels": -1}, "labels must not be negative"),
+        (FinetuneConfig, {"head_dropout": 1}, "head_dropout is a share"),
+        (FinetuneConfig, {"initialisations": ("best_nmi",)}, "initialisations must hold baseline"),
+        (RunConfig, {"seed": -1}, "seed must be 0 to 4294967295"),
+        (RunConfig, {"run": ""}, "run is a folder name"),
+        (RunConfig, {"run": ".."}, "run is a folder name"),
+        (RunConfig, {"run": "a/b"}, "run is a folder name"),
+        (RunConfig, {"run": "-x"}, "run is a folder name"),
+    ],
+)
+def test_nonsense_is_refused_when_built(cls: type, fields: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        cls(**fields)
+
+
+@pytest.mark.parametrize(
+    ("cls", "fields"),
+    [
+        (WindowSource, GENOME),
+        (WindowSource, TEXT),
+        (CorpusSource, {"species": "x", "sequences": Path("x.fa")}),
+        (DataConfig, {"window": 20, "max_unread": 0, "min_gt_ag": 1, "name": "human-100_v1.2"}),
+        (SplitConfig, {"folds": 2}),
+        (EncoderConfig, {"hidden": 32, "heads": 4, "dropout": 0}),
+        (OptimiserConfig, {"warmup": 0, "weight_decay": 0, "batch_size": 2}),
+        (PhaseConfig, {"steps": 0, "mlm_weight": 0, "contrastive_weight": 0.1}),
+        (FinetuneConfig, {"initialisations": ("baseline",), "labels": 0, "head_dropout": 0}),
+        (RunConfig, {"run": "Demo-200_b.1"}),
+    ],
+)
+def test_the_limits_themselves_are_accepted(cls: type, fields: dict[str, Any]) -> None:
+    built = cls(**fields)
+    assert {name: getattr(built, name) for name in fields} == fields
+
+
+def test_settings_cannot_be_changed_after_they_were_checked() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        RunConfig().seed = 1  # type: ignore[misc]
+
+
+def test_plain_settings_hold_only_what_json_and_yaml_know() -> None:
+    plain = as_plain(RunConfig(data=DataConfig(windows=(WindowSource(**TEXT),))))
+    assert plain["data"]["windows"][0]["positives"] == "p"
+    assert plain["finetune"]["initialisations"] == ["baseline", "best_sccs", "best_nmi", "random"]
+    assert plain["data"]["simulate"] is None
+    assert not list(strangers(plain))
+
+
+def strangers(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        for item in (*value.keys(), *value.values()):
+            yield from strangers(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from strangers(item)
+    elif type(value) not in (str, int, float, bool, type(None)):
+        yield value
+
+
+def every_setting(cls: type, prefix: str = "") -> Iterator[tuple[str, dataclasses.Field[Any], type]]:
+    """Dotted name, field and dataclass of every setting, those of listed sources included."""
+    for f in dataclasses.fields(cls):
+        name = f"{prefix}{f.name}"
+        yield name, f, cls
+        for part in (f.type, *get_args(f.type)):
+            if isinstance(part, type) and dataclasses.is_dataclass(part):
+                yield from every_setting(part, f"{name}.")
+
+
+SETTINGS = list(every_setting(RunConfig))
+
+
+def test_walk_over_the_settings_reaches_sources_and_phases() -> None:
+    names = {name for name, _, _ in SETTINGS}
+    assert {"data.windows.positives", "data.simulate.genes", "pretrain.contrast.temperature", "nmi.seeds"} <= names
+
+
+def test_no_setting_could_choose_a_checkpoint_on_test_data() -> None:
+    word = re.compile(r"(^|[^a-z])test", flags=re.IGNORECASE)
+    assert word.search("validation_or_test")
+    assert [name for name, _, _ in SETTINGS if word.search(name)] == []
+    assert [name for name, f, _ in SETTINGS if any(word.search(str(value)) for value in get_args(f.type))] == []
+
+
+@pytest.mark.parametrize(("name", "field", "cls"), SETTINGS, ids=[name for name, _, _ in SETTINGS])
+def test_every_setting_is_documented(name: str, field: dataclasses.Field[Any], cls: type) -> None:
+    documented = "".join(base.__doc__ or "" for base in cls.__mro__ if dataclasses.is_dataclass(base))
+    assert f"\n        {field.name}: " in documented

@@ -1,0 +1,123 @@
+import errno
+import io
+import logging
+import os
+import sys
+from collections.abc import Callable
+
+import datasets
+import pytest
+import safetensors
+import transformers
+
+from simcsp.console import progress, quiet_libraries, run_script, say
+from simcsp.errors import InputError
+
+
+def raising(error: BaseException) -> Callable[[], None]:
+    def main() -> None:
+        raise error
+
+    return main
+
+
+def ended(main: Callable[[], None]) -> object:
+    with pytest.raises(SystemExit) as caught:
+        run_script(main)
+    return caught.value.code
+
+
+def test_success_is_status_0_and_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(lambda: None) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_input_error_is_status_1_and_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(raising(InputError("it is wrong", path="a.txt", line=3, hint="Mend it"))) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.strip("\n").splitlines() == ["error: a.txt, line 3: it is wrong. Mend it."]
+
+
+def test_interrupt_is_status_130_and_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(raising(KeyboardInterrupt())) == 130
+    shown = capsys.readouterr().err.strip("\n")
+    assert shown == "Interrupted. Run the same command again to go on from the last checkpoint."
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+        OSError(f"[Errno 28] Error writing bytes to file. Detail: [errno 28] {os.strerror(errno.ENOSPC)}"),
+        safetensors.SafetensorError(f"Error while serializing: I/O error: {os.strerror(errno.ENOSPC)} (os error 28)"),
+        RuntimeError(f"could not write: {os.strerror(errno.ENOSPC)}"),
+    ],
+    ids=["system", "arrow", "safetensors", "runtime"],
+)
+def test_full_disk_is_status_1_and_one_line(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(raising(error)) == 1
+    shown = capsys.readouterr().err.strip("\n")
+    assert shown == "error: The disk is full. Free some space and run the same command again."
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyError("a bug"),
+        RuntimeError("a bug"),
+        ValueError("a bug"),
+        PermissionError(errno.EACCES, "a bug"),
+        safetensors.SafetensorError("a bug"),
+        AssertionError("a bug"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_bug_stays_a_bug_with_its_traceback(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(type(error), match="a bug") as caught:
+        run_script(raising(error))
+    assert caught.value is error
+    assert capsys.readouterr().err == ""
+
+
+def test_a_script_that_ends_itself_keeps_its_status() -> None:
+    assert ended(raising(SystemExit(0))) == 0
+    assert ended(raising(SystemExit(7))) == 7
+
+
+def test_news_are_one_line_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    say("prepare: done")
+    assert capsys.readouterr() == ("prepare: done\n", "")
+
+
+def test_progress_gives_every_item_and_writes_to_stderr_only(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(progress([1, 2, 3], "evaluate", unit="fold")) == [1, 2, 3]
+    assert capsys.readouterr().out == ""
+
+
+def test_progress_begins_where_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with progress(None, "finetune", unit="step", start=3, total=10) as bar:
+        bar.update(2)
+        assert (bar.n, bar.total) == (5, 10)
+        assert "finetune" in str(bar)
+        assert "5/10" in str(bar)
+
+
+@pytest.mark.parametrize(("terminal", "seconds"), [(True, 0.2), (False, 30)])
+def test_a_log_file_is_not_filled_with_bars(monkeypatch: pytest.MonkeyPatch, *, terminal: bool, seconds: float) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: terminal)
+    monkeypatch.setattr(sys, "stderr", stream)
+    with progress(None, "x", unit="step", total=10) as bar:
+        assert bar.mininterval == seconds
+
+
+def test_libraries_that_are_loaded_are_quiet() -> None:
+    transformers.logging.set_verbosity(logging.INFO)
+    transformers.logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+    datasets.enable_progress_bars()
+    quiet_libraries()
+    assert transformers.logging.get_verbosity() == logging.ERROR
+    assert not transformers.logging.is_progress_bar_enabled()
+    assert datasets.are_progress_bars_disabled()
