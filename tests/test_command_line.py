@@ -163,10 +163,11 @@ def test_malformed_file_is_one_sentence(parse: Parse, text: str | bytes, problem
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("path", ["nowhere.yaml", "/"])
-def test_missing_file_is_named(path: str) -> None:
-    with pytest.raises(InputError, match=path):
-        parse_config("A stage.", ["--config", path])
+@pytest.mark.parametrize("name", ["nowhere.yaml", "folder"])
+def test_missing_file_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match=name):
+        parse_config("A stage.", ["--config", str(tmp_path / name)])
 
 
 def test_argument_without_a_name_is_refused() -> None:
@@ -178,7 +179,7 @@ def test_help_documents_every_section_and_succeeds(capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit) as exit_:
         parse_config("A stage.", ["--help"])
     assert exit_.value.code == 0
-    shown = capsys.readouterr().out
+    shown = " ".join(capsys.readouterr().out.split())
     assert "A stage." in shown
     for name in ("--seed", "--finetune.learning_rate", "--pretrain.contrast.temperature", "--nmi.seeds"):
         assert name in shown

@@ -4,6 +4,7 @@ import math
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,11 @@ from simcsp.runs import (
     discarded_on_error,
     finished_stage,
     finite,
+    lock,
     open_stage,
     read_json,
     sha256,
+    unclaimed_on_error,
     whole_folder,
     write_json,
     write_text,
@@ -166,6 +169,15 @@ def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path) -> None:
     assert names(tmp_path) == {"target"}
 
 
+def test_what_was_there_survives_a_process_killed_while_it_was_replaced(tmp_path: Path) -> None:
+    (tmp_path / ".target.old").mkdir()
+    (tmp_path / ".target.old" / "precious").touch()
+    with pytest.raises(OSError, match="no more"), whole_folder(tmp_path / "target"):
+        raise OSError("no more")
+    assert names(tmp_path / "target") == {"precious"}
+    assert names(tmp_path) == {"target"}
+
+
 # --- stages --------------------------------------------------------------------------------------------------------
 
 
@@ -288,6 +300,39 @@ def test_folder_is_discarded_after_wrong_input_only(tmp_path: Path) -> None:
         with pytest.raises(error), discarded_on_error(folder):
             raise error("stop")
         assert folder.exists() is stays
+
+
+def test_folder_is_unclaimed_after_wrong_input_unless_something_was_written(tmp_path: Path) -> None:
+    for name in ("record only", "with output"):
+        open_stage(tmp_path / name, SETTINGS, INPUTS)
+    (tmp_path / "with output" / "output").touch()
+    for name, stays in (("record only", False), ("with output", True)):
+        with pytest.raises(InputError), unclaimed_on_error(tmp_path / name):
+            raise InputError("stop")
+        assert (tmp_path / name).exists() is stays
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from simcsp.runs import lock
+lock(Path(sys.argv[1]))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_folder_belongs_to_one_process_until_that_ends(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "stage")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(InputError, match="stage: another process is writing here"):
+            lock(tmp_path / "stage")
+        other.kill()
+        other.wait()
+    lock(tmp_path / "stage")
+    assert open_stage(tmp_path / "stage", SETTINGS, INPUTS) is State.NEW
 
 
 # --- code version --------------------------------------------------------------------------------------------------

@@ -176,7 +176,8 @@ class EncoderConfig:
     def __post_init__(self) -> None:
         _require(self.heads > 0 and self.layers > 0, "heads and layers must be above 0")
         _require(self.intermediate > 0 and self.local_attention > 0, "intermediate and local_attention must be above 0")
-        _require(self.hidden > 0 and self.hidden % self.heads == 0, "hidden must be a multiple of heads")
+        even = self.hidden > 0 and self.hidden % (2 * self.heads) == 0
+        _require(even, "hidden must be a multiple of twice the heads: rotary positions turn pairs of numbers")
         _require(0 <= self.dropout < 1, "dropout is a share, 0 <= dropout < 1")
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
 from transformers import AutoTokenizer, BertTokenizer
 
 from simcsp.errors import InputError
@@ -77,9 +78,12 @@ def test_special_tokens_and_longest_input_are_stored(tokenizer: Any) -> None:
     assert tokenizer.convert_ids_to_tokens(list(range(10))) == list(VOCABULARY)
 
 
-def test_class_is_one_that_transformers_4_and_5_both_know(folder: Path) -> None:
+def test_files_serve_readers_that_mend_nothing(folder: Path) -> None:
+    alone = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    assert alone.encode("ac[MASK]gu N").ids == [2, 6, 7, 4, 8, 9, 5, 3]
     stored = json.loads((folder / "tokenizer_config.json").read_text())
-    assert stored["tokenizer_class"] == "PreTrainedTokenizerFast"
+    assert stored["tokenizer_class"] == "PreTrainedTokenizerFast"  # known to transformers 4 and 5
+    assert stored["model_input_names"] == ["input_ids", "attention_mask"]
 
 
 @settings(deadline=None)

@@ -2,6 +2,9 @@ import gc
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from accelerate import Accelerator
@@ -10,6 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from simcsp.console import quiet_libraries
+from simcsp.datasets.corpus import REGIONS, TOKENS, Corpus
+from simcsp.sequence.alphabet import A
 
 
 class Tiny(nn.Module):
@@ -50,6 +55,16 @@ def imports_are_no_garbage() -> None:
 @pytest.fixture(autouse=True)
 def quiet() -> None:
     quiet_libraries()
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """Windows of 12 nt from one region of 400, read on its own strand."""
+    folder = tmp_path_factory.mktemp("corpus")
+    np.random.default_rng(0).integers(A, A + 4, size=400, dtype=np.uint8).tofile(folder / TOKENS)
+    region = {"species": "x", "contig": "c", "start": 0, "end": 400, "strand": "+", "offset": 0}
+    pq.write_table(pa.table({name: [value] for name, value in region.items()}), folder / REGIONS)
+    return Corpus(folder, window=12)
 
 
 @pytest.fixture

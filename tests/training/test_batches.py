@@ -1,8 +1,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,26 +8,16 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from simcsp.config import PhaseConfig
-from simcsp.datasets.corpus import REGIONS, TOKENS, Corpus
+from simcsp.datasets.corpus import Corpus
 from simcsp.datasets.windows import WindowTable, window_table
-from simcsp.sequence.alphabet import CLS, FIRST_NUCLEOTIDE, MASK, SEP, A
+from simcsp.sequence.alphabet import CLS, FIRST_NUCLEOTIDE, MASK, SEP
 from simcsp.training.batches import Batch, EpochBatches, PretrainingBatches
 
-LENGTH = 12
+LENGTH = 12  # of the corpus's windows
 MLM = PhaseConfig(batch_size=5)
 SIMCSP = PhaseConfig(batch_size=5, mlm_weight=0.0, contrastive_weight=1.0)
 BOTH = PhaseConfig(batch_size=5, mlm_weight=1.0, contrastive_weight=1.0)
 PHASES = pytest.mark.parametrize("phase", [MLM, SIMCSP, BOTH], ids=["mlm", "simcsp", "both"])
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    """One region of 400 nt, read on its own strand."""
-    folder = tmp_path_factory.mktemp("corpus")
-    np.random.default_rng(0).integers(A, A + 4, size=400, dtype=np.uint8).tofile(folder / TOKENS)
-    region = {"species": "x", "contig": "c", "start": 0, "end": 400, "strand": "+", "offset": 0}
-    pq.write_table(pa.table({name: [value] for name, value in region.items()}), folder / REGIONS)
-    return Corpus(folder, LENGTH)
 
 
 def equal(left: Batch, right: Batch) -> bool:

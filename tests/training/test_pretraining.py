@@ -1,0 +1,154 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from matplotlib.figure import Figure
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from transformers import PreTrainedModel
+
+from simcsp.config import EncoderConfig, PhaseConfig, RunConfig
+from simcsp.datasets.corpus import Corpus
+from simcsp.datasets.windows import WindowTable, window_table
+from simcsp.metrics.nmi import NmiSettings, nmi
+from simcsp.metrics.sccs import sccs
+from simcsp.model.embedding import embed
+from simcsp.model.encoder import load_encoder
+from simcsp.sequence.alphabet import A
+from simcsp.training import pretraining
+from simcsp.training.batches import PretrainingBatches
+from simcsp.training.log import RunLog, read_metrics
+from simcsp.training.loop import Plan
+from simcsp.training.pretraining import NMI, SCCS, SelectionMeasure, run_phase
+
+CONFIG = RunConfig(
+    encoder=EncoderConfig(hidden=16, layers=1, heads=2, intermediate=32, local_attention=8),
+    nmi=NmiSettings(seeds=2),
+)
+PHASE = PhaseConfig(steps=4, batch_size=4, evaluate_every=2, save_every=2, contrastive_weight=1.0)
+
+
+@pytest.fixture(autouse=True)
+def no_layout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures without the seconds that UMAP takes to compile."""
+
+    def blank(*_: Any) -> Figure:
+        figure = Figure(figsize=(1, 1))
+        figure.subplots()
+        return figure
+
+    monkeypatch.setattr(pretraining, "umap_figure", blank)
+
+
+@pytest.fixture(scope="module")
+def selection() -> WindowTable:
+    rng = np.random.default_rng(0)
+    return window_table(
+        rng.integers(A, A + 4, size=(60, 12), dtype=np.uint8),
+        label=(np.arange(60) // 2 % 2).astype(np.uint8),
+        site_type=(np.arange(60) % 2).astype(np.uint8),
+        species="x",
+        group=[str(row) for row in range(60)],
+        origin=[str(row) for row in range(60)],
+    )
+
+
+@pytest.fixture
+def encoder() -> PreTrainedModel:
+    return load_encoder(CONFIG.encoder, 14, seed=0)
+
+
+def test_measured_are_sccs_and_nmi_of_the_encoder_without_dropout(
+    encoder: PreTrainedModel, selection: WindowTable, accelerator: Accelerator, tmp_path: Path
+) -> None:
+    measure = SelectionMeasure(encoder, selection, CONFIG, accelerator, last_step=9)
+    with RunLog(tmp_path, 0) as log:
+        values = measure(0, log)
+        torch.manual_seed(1)
+        assert measure(1, log) == values  # chance is that of the configuration's seed
+    vectors = embed(encoder, selection.tokens, pooling="site", layer=-1, accelerator=accelerator)
+    clusters = nmi(vectors, selection.label, selection.site_type, CONFIG.nmi, 0)
+    assert values[SCCS] == sccs(vectors, selection.label, 0).value
+    assert (values[NMI], values["validation/nmi_donor"]) == (clusters.value, clusters.donor)
+    assert values["validation/sccs_ceiling"] == pytest.approx(0.866, abs=0.02)
+    assert values["validation/mlm_loss"] == pytest.approx(np.log(10), abs=0.2)  # of ten tokens, untrained
+    assert all(name.startswith("validation/") for name in values)
+
+
+def test_other_weights_give_other_numbers(
+    encoder: PreTrainedModel, selection: WindowTable, accelerator: Accelerator, tmp_path: Path
+) -> None:
+    other = load_encoder(CONFIG.encoder, 14, seed=1)
+    with RunLog(tmp_path, 0) as log:
+        first, second = (SelectionMeasure(e, selection, CONFIG, accelerator, 9)(0, log) for e in (encoder, other))
+    for name in (SCCS, "validation/mlm_loss", "validation/uniformity", "validation/effective_rank"):
+        assert first[name] != second[name]
+
+
+def test_every_moment_has_a_picture_and_the_last_one_the_projector(
+    encoder: PreTrainedModel, selection: WindowTable, accelerator: Accelerator, tmp_path: Path
+) -> None:
+    measure = SelectionMeasure(encoder, selection, CONFIG, accelerator, last_step=4)
+    with RunLog(tmp_path, 0) as log:
+        measure(0, log)
+        assert not (tmp_path / "projector_config.pbtxt").exists()
+        measure(4, log)
+    assert (tmp_path / "projector_config.pbtxt").exists()
+    (metadata,) = tmp_path.rglob("metadata.tsv")
+    header, *rows = metadata.read_text().splitlines()
+    assert header.split("\t") == ["splice site", "type", "species", "cluster"]
+    assert len(rows) == 60
+    assert {tuple(row.split("\t")[:3]) for row in rows} == {
+        (label, site, "x") for label in "01" for site in ("donor", "acceptor")
+    }
+    assert [event.step for event in EventAccumulator(str(tmp_path)).Reload().Images("umap")] == [0, 4]
+
+
+def test_a_phase_keeps_the_best_of_each_metric_and_ends_with_the_last_weights(
+    encoder: PreTrainedModel, selection: WindowTable, corpus: Corpus, accelerator: Accelerator, tmp_path: Path
+) -> None:
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    select = {SCCS: tmp_path / "best_sccs", NMI: tmp_path / "best_nmi"}
+    done = run_phase("contrast", encoder, PHASE, CONFIG, corpus, selection, tmp_path / "phase", accelerator, select)
+    assert done.step == 4
+    measured = {r["step"]: r for r in read_metrics(tmp_path / "phase") if SCCS in r}
+    assert list(measured) == [0, 2, 4]
+    for metric, folder in select.items():
+        value, step = done.best[metric]
+        assert value == max(measured[2][metric], measured[4][metric]) == measured[step][metric]
+        assert (folder / "model.safetensors").exists()
+    last = load_file(tmp_path / "phase" / "checkpoint-4" / "model.safetensors")
+    assert all(torch.equal(encoder.state_dict()[name], weights) for name, weights in last.items())
+    assert any(not torch.equal(encoder.state_dict()[name], weights) for name, weights in before.items())
+
+
+def test_phases_differ_in_seed_and_follow_their_settings(
+    encoder: PreTrainedModel,
+    selection: WindowTable,
+    corpus: Corpus,
+    accelerator: Accelerator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class StopError(Exception):
+        pass
+
+    seen: list[tuple[Plan, PretrainingBatches]] = []
+
+    def instead(objective: Any, batches: PretrainingBatches, measure: Any, plan: Plan, *_: Any) -> None:
+        seen.append((plan, batches))
+        raise StopError
+
+    monkeypatch.setattr(pretraining, "train", instead)
+    for name, config in (("baseline", CONFIG), ("contrast", CONFIG), ("baseline", replace(CONFIG, seed=1))):
+        with pytest.raises(StopError):
+            run_phase(name, encoder, PHASE, config, corpus, selection, tmp_path, accelerator, {})
+    assert len({plan.seed for plan, _ in seen}) == len({batches.seed for _, batches in seen}) == 3
+    plan, batches = seen[0]
+    assert (plan.steps, plan.evaluate_every, plan.save_every, plan.optimiser) == (4, 2, 2, PHASE)
+    assert plan.patience == 0
+    assert batches.mask_share == CONFIG.pretrain.mask_share
