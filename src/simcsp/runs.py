@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum, auto
 from importlib import metadata
 from pathlib import Path
@@ -192,6 +192,8 @@ def unclaimed_on_error(folder: Path) -> Iterator[None]:
     except InputError:
         if {path.name for path in folder.glob("[!.]*")} <= {RECORD}:
             shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):  # other stages of the run are there
+                folder.parent.rmdir()
         raise
 
 
