@@ -223,7 +223,9 @@ def _measure_and_select(
     objective: Objective, module: nn.Module, measure: Measure, plan: Plan, progress: Progress, log: RunLog
 ) -> Progress:
     module.eval()
+    threads = torch.get_num_threads()
     metrics = measure(progress.step, log)
+    torch.set_num_threads(threads)  # numba, which draws UMAP, changes it, and sums with it: a resumed run would differ
     log.scalars(progress.step, metrics)
     for metric, target in plan.select.items():
         if progress.step and metrics[metric] > progress.best_value(metric):
