@@ -17,7 +17,7 @@ from simcsp.config import RunConfig, as_plain
 from simcsp.console import run_script, say
 from simcsp.datasets.corpus import Corpus, write_corpus
 from simcsp.datasets.readers import READERS
-from simcsp.datasets.splits import assign_parts, split_record
+from simcsp.datasets.splits import assign_parts, require_usable_parts, split_record
 from simcsp.datasets.windows import WindowTable, concatenate, drop_duplicates, save_windows
 from simcsp.errors import InputError
 from simcsp.sequence.simulate import write_genomes
@@ -81,7 +81,9 @@ def _windows(config: RunConfig) -> tuple[WindowTable, list[Tally]]:
         tallies += source_tallies
     duplicates = Tally("windows", "all sources together")
     table = drop_duplicates(concatenate(tables), duplicates)
-    return assign_parts(table, config.split), [*tallies, duplicates]
+    table = assign_parts(table, config.split)
+    require_usable_parts(table, config.split)
+    return table, [*tallies, duplicates]
 
 
 def _input_hashes(config: RunConfig) -> dict[str, str]:

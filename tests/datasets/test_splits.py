@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simcsp.config import SplitConfig
-from simcsp.datasets.splits import assign_parts, fold_rows, selection_rows, split_record
+from simcsp.datasets.splits import assign_parts, fold_rows, require_usable_parts, selection_rows, split_record
 from simcsp.datasets.windows import WindowTable, window_table
 from simcsp.errors import InputError
 
@@ -162,3 +162,22 @@ def test_planted_leaks_are_counted() -> None:
     tokens[elsewhere] = tokens[here]
     tokens[np.flatnonzero(table.part == 3)[1]] = tokens[np.flatnonzero(table.part == 3)[0]]
     assert split_record(table._replace(tokens=tokens), split)["identical windows in several parts"] == 1
+
+
+@pytest.mark.parametrize("lost", ["windows", "kind"])
+def test_parts_too_poor_to_score_are_refused(lost: str) -> None:
+    split = SplitConfig(folds=2)
+    rows = 5 * 40
+    table = window_table(
+        np.full((rows, 4), 6, dtype=np.uint8),
+        label=np.tile([0, 1], rows // 2).astype(np.uint8),
+        site_type=np.tile([0, 0, 1, 1], rows // 4).astype(np.uint8),
+        species="x",
+        group=[str(row) for row in range(rows)],
+        origin=[str(row) for row in range(rows)],
+    )._replace(part=np.repeat(np.arange(5), 40).astype(np.int8))
+    require_usable_parts(table, split)
+    in_last = table.part == 4
+    keep = ~in_last | (np.arange(rows) >= rows - 10 if lost == "windows" else table.site_type == 0)
+    with pytest.raises(InputError, match="part 4 of the split has"):
+        require_usable_parts(table.take(keep), split)

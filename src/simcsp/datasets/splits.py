@@ -37,7 +37,7 @@ def assign_parts(table: WindowTable, split: SplitConfig) -> WindowTable:
     Parts are balanced over the four strata label × site type as far as whole groups allow.
 
     Raises:
-        InputError: if there are fewer groups than parts, or a part would be very small or lack a kind of window.
+        InputError: if there are fewer groups or windows than parts need, or a part would lack one of the two labels.
     """
     parts = 2 * split.folds + 1
     groups = np.unique(table.group).size
@@ -47,17 +47,31 @@ def assign_parts(table: WindowTable, split: SplitConfig) -> WindowTable:
             hint="Give more genes, or fewer split.folds",
         )
     assigned = _balanced(2 * table.label + table.site_type, table.group, parts, split.seed)
-    strata = np.unique(2 * table.label + table.site_type)
     for part in range(parts):
-        inside = assigned == part
-        held = np.unique(2 * table.label[inside] + table.site_type[inside])
-        if inside.sum() < _LEAST_WINDOWS or held.size < strata.size:
+        if np.unique(table.label[assigned == part]).size < 2:
             raise InputError(
-                f"part {part} of the split has {inside.sum()} windows and {held.size} of the {strata.size} kinds "
-                f"(donors, acceptors and decoys of each); at least {_LEAST_WINDOWS} of all kinds are needed",
+                f"part {part} of the split has windows of one label only",
                 hint="Give more genes, or fewer split.folds",
             )
     return table._replace(part=assigned)
+
+
+def require_usable_parts(table: WindowTable, split: SplitConfig) -> None:
+    """Refuse parts on which scores would be chance, or undefined.
+
+    Raises:
+        InputError: if a part has very few windows, or lacks a kind that the table has.
+    """
+    kinds = 2 * table.label + table.site_type
+    wanted = np.unique(kinds).size
+    for part in range(2 * split.folds + 1):
+        held = kinds[table.part == part]
+        if held.size < _LEAST_WINDOWS or np.unique(held).size < wanted:
+            raise InputError(
+                f"part {part} of the split has {held.size} windows of {np.unique(held).size} of the {wanted} kinds "
+                f"(donors, acceptors, decoys of each); at least {_LEAST_WINDOWS} and every kind are needed",
+                hint="Give more genes, or fewer split.folds",
+            )
 
 
 def _balanced(strata: NDArray[np.uint8], group: NDArray[np.str_], parts: int, seed: int) -> NDArray[np.int8]:

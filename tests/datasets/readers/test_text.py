@@ -162,7 +162,7 @@ def test_donors_given_as_acceptors_are_refused(tmp_path: Path) -> None:
 
 
 def test_decoys_without_a_single_gt_at_the_centre_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"decoys\.txt: no window is left to learn from\. Dropped 2: no GT"):
+    with pytest.raises(InputError, match=r"decoys\.txt: only 0\.0% of the windows have GT at their centre"):
         read(tmp_path, negatives=["A" * 30, "C" * 30])
 
 
