@@ -1,6 +1,7 @@
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,10 +12,18 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from tqdm import tqdm
 
+from simcsp.config import OptimiserConfig
 from simcsp.console import quiet_libraries
 from simcsp.datasets.corpus import REGIONS, TOKENS, Corpus
 from simcsp.sequence.alphabet import A
+from simcsp.training.batches import Batch
+from simcsp.training.checkpoint import Progress
+from simcsp.training.loop import Measure, Plan, train
+
+OnBatch = Callable[[int, Batch], Batch]
+Train = Callable[..., Progress]
 
 
 class Tiny(nn.Module):
@@ -41,9 +50,20 @@ class Tiny(nn.Module):
         self.load_state_dict(load_file(folder / "model.safetensors"))
 
 
+def tiny_batch(step: int) -> Batch:
+    tokens = torch.randint(0, 10, (8, 5), generator=torch.Generator().manual_seed(step))
+    return {"tokens": tokens, "label": (tokens[:, 0] > 4).float()}
+
+
 @pytest.fixture
 def make_tiny() -> type[Tiny]:
     return Tiny
+
+
+@pytest.fixture
+def batch_at() -> Callable[[int], Batch]:
+    """Batches for the tiny objective."""
+    return tiny_batch
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -72,3 +92,35 @@ def accelerator() -> Iterator[Accelerator]:
     AcceleratorState._reset_state(reset_partial_state=True)
     yield Accelerator(cpu=True, mixed_precision="no")
     AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture
+def run(accelerator: Accelerator, tmp_path: Path) -> Train:
+    """``run("folder", steps=…, …)``: train a fresh tiny objective from whatever checkpoint the folder holds.
+
+    ``on_batch(step, batch)`` sees every batch when it is asked for, and may change it, raise, or pull the plug.
+    """
+
+    def call(
+        folder: str = "run",
+        *,
+        objective: nn.Module | None = None,
+        on_batch: OnBatch = lambda step, batch: batch,
+        measure: Measure | None = None,
+        select: tuple[str, ...] = (),
+        **plan: Any,
+    ) -> Progress:
+        target = tmp_path / folder
+        defaults: dict[str, Any] = {"steps": 6, "evaluate_every": 100, "save_every": 100, "seed": 3}
+        defaults["optimiser"] = OptimiserConfig(learning_rate=0.05)
+        return train(
+            objective or Tiny(),  # type: ignore[arg-type]
+            lambda step: on_batch(step, tiny_batch(step)),
+            measure or (lambda step, log: dict.fromkeys(select, 0.0)),
+            Plan(**{**defaults, "select": {name: target / f"best_{name}" for name in select}, **plan}),
+            target,
+            accelerator,
+            tqdm(disable=True),
+        )
+
+    return call
