@@ -9,6 +9,7 @@ import pytest
 from simcsp.config import (
     CorpusSource,
     DataConfig,
+    DecoyConfig,
     EncoderConfig,
     FinetuneConfig,
     OptimiserConfig,
@@ -35,7 +36,7 @@ TEXT: dict[str, Any] = {
     [
         (WindowSource, {**GENOME, "fasta": None}, "a source of format 'genome' needs fasta"),
         (WindowSource, {"format": "text", "species": "x"}, "needs site, positives, negatives"),
-        (WindowSource, {**GENOME, "decoys": 0}, "decoys must be above 0"),
+        (DecoyConfig, {"ratio": 0}, "decoys.ratio must be above 0"),
         (DataConfig, {"window": 41}, "even length"),
         (DataConfig, {"window": 18}, "at least 20 nt"),
         (DataConfig, {"max_unread": 1}, "max_unread"),

@@ -30,42 +30,102 @@ def _require_folder_name(value: str, name: str) -> None:
     )
 
 
+Region = Literal["exon", "intron", "intergenic"]
+
+
 @dataclass(frozen=True, kw_only=True)
-class WindowSource:
-    """One source of labelled windows.
+class DecoyConfig:
+    """Which GT and AG of a genome serve as decoys.
 
     Attributes:
-        format: reader to use: `genome` (FASTA + GTF/GFF3) or `text` (one sequence per record).
+        ratio: decoys per splice site of the same type, as far as there are any.
+        regions: where they may lie: in exons or introns of the same locus, read on its strand, or between the loci
+            of a contig, on either strand.
+        nearest: least distance in nt to the nearest annotated splice site of the same type and strand.
+        farthest: largest such distance; 0 sets no limit.
+    """
+
+    ratio: float = 1.0
+    regions: tuple[Region, ...] = ("exon", "intron")
+    nearest: int = 1
+    farthest: int = 0
+
+    def __post_init__(self) -> None:
+        _require(0 < self.ratio < float("inf"), "decoys.ratio must be above 0: a classifier needs both labels")
+        _require(bool(self.regions), "decoys.regions must name at least one of exon, intron, intergenic")
+        _require(len(set(self.regions)) == len(self.regions), "decoys.regions names a region twice")
+        _require(self.nearest >= 1, "decoys.nearest must be at least 1: a splice site is no decoy")
+        _require(
+            self.farthest == 0 or self.farthest >= self.nearest,
+            "decoys.farthest must not be below decoys.nearest; 0 sets no limit",
+        )
+
+
+SiteName = Literal["donor", "acceptor"]
+ClassName = Literal["donor", "acceptor", "neither"]
+
+# Of each format: the fields it needs, and those it may have.
+_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "genome": (("fasta", "annotation"), ("tags", "decoys", "ignore_missing_contigs", "assembly")),
+    "sites": (("fasta", "sites"), ("ignore_missing_contigs", "assembly")),
+    "text": (("site", "positives", "negatives"), ("groups",)),
+    "spliceator": (("site", "positives", "negatives"), ("groups",)),
+    "gue": (("sequences",), ("classes", "groups")),
+    "nt": (("sequences",), ("site", "classes", "groups")),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowSource:
+    """One source of labelled windows; docs/data.md has an example of each format.
+
+    Attributes:
+        format: reader to use: `genome` (FASTA + GTF, GFF3, BED12, genePred or BED6 introns), `sites` (FASTA + BED6 of
+            labelled sites), `text` (one sequence per record), `spliceator` (its training tables and benchmarks),
+            `gue` (CSV of sequence and class), `nt` (FASTA with the label in the header).
         species: name of the species.
         fasta: genome, plain, gzip or bgzip.
-        annotation: GTF or GFF3, plain or gzip.
-        decoys: decoys per splice site of the same type in the same locus.
+        assembly: name that the FASTA must turn out to have, for instance hg38; any if not given.
+        annotation: transcripts or introns, plain or gzip; the content decides which of the formats it is.
+        tags: only transcripts with one of these GTF/GFF3 tags, for instance MANE_Select; all if empty.
+        decoys: which other GT and AG are decoys.
         ignore_missing_contigs: skip annotation on contigs that the FASTA lacks (counted) instead of stopping.
-        site: `donor` or `acceptor`: what all windows of a text source are centred on.
-        positives: text file of windows with a splice site at the centre.
-        negatives: text file of windows with a decoy at the centre.
+        sites: BED6 of sites whose names say what they are, as in SpliceBERT's `...|GT(donor)`.
+        site: what all windows of the source are centred on.
+        positives: file of windows with a splice site at the centre.
+        negatives: file of windows with a decoy at the centre.
+        sequences: file of windows with a label each.
+        classes: what the labels 0, 1, 2 of `sequences` mean; with `site`, 0 is a decoy and 1 a splice site.
         groups: table of `file`, `index0`, `cluster`: windows of one cluster stay in one part of a split.
     """
 
-    format: Literal["genome", "text"]
+    format: Literal["genome", "sites", "text", "spliceator", "gue", "nt"]
     species: str
     fasta: Path | None = None
+    assembly: str | None = None
     annotation: Path | None = None
-    decoys: float = 1.0
+    tags: tuple[str, ...] = ()
+    decoys: DecoyConfig = DecoyConfig()
     ignore_missing_contigs: bool = False
-    site: Literal["donor", "acceptor"] | None = None
+    sites: Path | None = None
+    site: SiteName | None = None
     positives: Path | None = None
     negatives: Path | None = None
+    sequences: Path | None = None
+    classes: tuple[ClassName, ...] = ("acceptor", "donor", "neither")
     groups: Path | None = None
 
     def __post_init__(self) -> None:
-        genome, text = ("fasta", "annotation"), ("site", "positives", "negatives")
-        needed, foreign = (genome, (*text, "groups")) if self.format == "genome" else (text, genome)
+        needed, possible = _FIELDS[self.format]
         missing = [name for name in needed if getattr(self, name) is None]
         _require(not missing, f"a source of format {self.format!r} needs {', '.join(missing)}")
-        given = [name for name in foreign if getattr(self, name) is not None]
-        _require(not given, f"a source of format {self.format!r} has no {', '.join(given)}")
-        _require(self.decoys > 0, "decoys must be above 0: a classifier needs both labels")
+        own = {"format", "species", *needed, *possible}
+        foreign = [f.name for f in dataclasses.fields(self) if f.name not in own and getattr(self, f.name) != f.default]
+        _require(not foreign, f"a source of format {self.format!r} has no {', '.join(foreign)}")
+        _require(
+            {"donor", "acceptor"} <= set(self.classes) and len(set(self.classes)) == len(self.classes),
+            "classes must name donor and acceptor once each",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,19 +136,45 @@ class CorpusSource:
         format: `genome` (FASTA) or `text` (one sequence per record, read on the strand given).
         species: name of the species.
         sequences: the file, plain, gzip or bgzip.
-        annotation: GTF or GFF3; with it, the pre-mRNA of every gene is taken, on its strand; without it,
+        assembly: as for windows.
+        annotation: as for windows; with it, the pre-mRNA of every gene is taken, on its strand; without it,
             everything, and both strands are drawn.
+        hold_out: contigs left out of the corpus, by any of their names (chr21, 21, NC_000021.9).
         ignore_missing_contigs: as for windows.
     """
 
     format: Literal["genome", "text"] = "genome"
     species: str
     sequences: Path
+    assembly: str | None = None
     annotation: Path | None = None
+    hold_out: tuple[str, ...] = ()
     ignore_missing_contigs: bool = False
 
     def __post_init__(self) -> None:
-        _require(self.format == "genome" or self.annotation is None, "a source of format 'text' has no annotation")
+        given = [name for name in ("annotation", "assembly", "hold_out") if getattr(self, name)]
+        _require(self.format == "genome" or not given, f"a source of format 'text' has no {', '.join(given)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkConfig:
+    """Stretches of the corpus that pre-training should not see; each source is judged in chunks of one length.
+
+    Attributes:
+        length: of a chunk in nt.
+        max_n: largest share of N; longer runs of N than ten always end a region.
+        min_entropy: least entropy of a chunk's trinucleotides in bits, at most 6; below lie microsatellites and the
+            like. 0 keeps everything.
+    """
+
+    length: int = 512
+    max_n: float = 0.05
+    min_entropy: float = 4.0
+
+    def __post_init__(self) -> None:
+        _require(self.length >= 64, "chunks.length must be at least 64 nt")
+        _require(0 <= self.max_n <= 1, "chunks.max_n is a share, 0 to 1")
+        _require(0 <= self.min_entropy < 6, "chunks.min_entropy is in bits, 0 <= min_entropy < 6")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +192,7 @@ class DataConfig:
             assembly.
         simulate: write this simulated genome into `root` first.
         corpus: unlabelled sources.
+        chunks: what of them is left out.
         windows: labelled sources.
     """
 
@@ -117,6 +204,7 @@ class DataConfig:
     min_gt_ag: float = 0.5
     simulate: GenomeSettings | None = None
     corpus: tuple[CorpusSource, ...] = ()
+    chunks: ChunkConfig = ChunkConfig()
     windows: tuple[WindowSource, ...] = ()
 
     def __post_init__(self) -> None:
@@ -129,19 +217,28 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SplitConfig:
-    """Grouped parts: one for choices during pre-training, the others for cross-validation.
+    """Parts: one for choices during pre-training, the others for cross-validation.
 
     Attributes:
         folds: k; each fold trains on 70 %, validates on 10 % and tests on 20 % when k is 5.
-        seed: of the assignment of groups to parts.
+        seed: of the assignment to parts.
+        by: what stays together: `group` (the gene or table of groups that a source gives, else sequence clusters),
+            `chromosome`, `species`, `cluster` (of similar sequence), or `label`: nothing, the published split
+            stratified by label, whose scores gain from the same genes and homologues on both sides.
+        clusters: how sequence clusters are found: `kmers` (built in) or `mmseqs2` (must be installed).
+        shared: windows with an identical stretch of this many nt, on either strand, are in one cluster of `kmers`.
     """
 
     folds: int = 5
     seed: int = 0
+    by: Literal["group", "chromosome", "species", "cluster", "label"] = "group"
+    clusters: Literal["kmers", "mmseqs2"] = "kmers"
+    shared: int = 50
 
     def __post_init__(self) -> None:
         _require(2 <= self.folds <= 63, "folds must be 2 to 63")
         _require(0 <= self.seed < _SEEDS, "split.seed must be 0 to 4294967295")
+        _require(20 <= self.shared <= 200, "split.shared must be 20 to 200 nt")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,15 +343,26 @@ class PretrainConfig:
         contrast: SimCSP, or both losses; its checkpoints with the best SCCS and NMI become BEST_SCCS and
             BEST_NMI.
         mask_share: share of nucleotides that MLM asks for.
+        soft_masked_weight: weight in the MLM loss of bases written in lower case (repeats); 1 counts them in full.
+        balance: `nucleotides` draws every place of the corpus equally often, `species` every species.
+        lengths: shortest and longest window of pre-training in nt, for instance [64, 1024]; one length is drawn per
+            batch. Without it all windows are as long as `data.window`.
     """
 
     baseline: PhaseConfig = PhaseConfig()
     contrast: PhaseConfig = PhaseConfig(mlm_weight=0.0, contrastive_weight=1.0)
     mask_share: float = 0.15
+    soft_masked_weight: float = 1.0
+    balance: Literal["nucleotides", "species"] = "nucleotides"
+    lengths: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         _require(self.contrast.steps > 0, "contrast.steps must be above 0: BEST_SCCS and BEST_NMI come from it")
         _require(0 < self.mask_share < 1, "mask_share is a share, 0 < mask_share < 1")
+        _require(0 <= self.soft_masked_weight <= 1, "soft_masked_weight is a share, 0 to 1")
+        if self.lengths is not None:
+            shortest, longest = self.lengths
+            _require(20 <= shortest <= longest, "lengths must be 20 or more nt, the shortest first")
 
 
 Initialisation = Literal["baseline", "best_sccs", "best_nmi", "random"]
@@ -291,6 +399,24 @@ class FinetuneConfig(OptimiserConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PublishedConfig:
+    """Quirks of the published code, to reproduce its numbers; each is off unless asked for.
+
+    Attributes:
+        minus_strand_offset: pool windows of the minus strand one nucleotide upstream of the site, as the published
+            embedding code does (SpliceBERT's fetch_embedding.py, SimCSP's embedding_gen.py).
+        logit_threshold: call splice sites at logit 0.5, a probability of 0.622 (SpliceBERT's
+            predict_by_splicebert.py), for F1, precision, recall, accuracy and MCC.
+        doubled_special_tokens: measure SCCS on windows framed twice by special tokens and cut to 400 tokens, as
+            SimCSP's S3 pairs are.
+    """
+
+    minus_strand_offset: bool = False
+    logit_threshold: bool = False
+    doubled_special_tokens: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """Everything one run needs.
 
@@ -304,6 +430,7 @@ class RunConfig:
         pretrain: its two phases.
         finetune: the classifier.
         nmi: how the clusters are made.
+        published: quirks of the published code.
     """
 
     run: str = "demo"
@@ -315,6 +442,7 @@ class RunConfig:
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     nmi: NmiSettings = field(default_factory=NmiSettings)
+    published: PublishedConfig = PublishedConfig()
 
     def __post_init__(self) -> None:
         _require_folder_name(self.run, "run")

@@ -9,9 +9,9 @@ from simcsp.console import say
 
 SETTINGS = {
     "prepare": ("data", "split"),
-    "pretrain": ("seed", "precision", "encoder", "pretrain", "nmi"),
+    "pretrain": ("seed", "precision", "encoder", "pretrain", "nmi", "published"),
     "finetune": ("seed", "precision", "encoder", "finetune"),
-    "evaluation": ("seed", "precision", "encoder", "nmi"),
+    "evaluation": ("seed", "precision", "encoder", "nmi", "published"),
     "report": (),
 }
 

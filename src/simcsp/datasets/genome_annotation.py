@@ -30,6 +30,7 @@ class Contig(NamedTuple):
     Attributes:
         name: as in the FASTA.
         tokens: ``(length,)`` forward strand.
+        transcripts: in the order of the annotation.
         introns: distinct introns.
         loci: by strand and start.
         group_of: gene → group, named after one of its genes; genes whose spans overlap on either strand, or are
@@ -38,6 +39,7 @@ class Contig(NamedTuple):
 
     name: str
     tokens: Tokens
+    transcripts: list[Transcript]
     introns: list[Intron]
     loci: list[Locus]
     group_of: dict[str, str]
@@ -91,7 +93,7 @@ class AnnotatedGenome:
                     for strand in "+-"
                     for locus in _loci([t for t in transcripts[name] if t.strand == strand], strand)
                 ]
-                yield Contig(name, tokens, introns[name], loci, _groups(transcripts[name], self.apart))
+                yield Contig(name, tokens, transcripts[name], introns[name], loci, _groups(transcripts[name], self.apart))
 
     def check_assembly(self, least: float) -> float:
         """Share of introns that are GT–AG in this FASTA, of those whose ends are not N.

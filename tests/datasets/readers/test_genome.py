@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simcsp.config import DataConfig, WindowSource
+from simcsp.config import DataConfig, DecoyConfig, WindowSource
 from simcsp.datasets.readers import READERS
 from simcsp.datasets.windows import WindowTable
 from simcsp.errors import InputError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def read(
     fasta: Path, annotation: Path, cache: Path, *, seed: int = 0, decoys: float = 1.0, **data: Any
 ) -> tuple[WindowTable, list[Tally]]:
-    source = WindowSource(format="genome", species="mini", fasta=fasta, annotation=annotation, decoys=decoys)
+    source = WindowSource(format="genome", species="mini", fasta=fasta, annotation=annotation, decoys=DecoyConfig(ratio=decoys))
     return READERS["genome"](source, DataConfig(**data), cache, np.random.default_rng(seed))
 
 

@@ -39,7 +39,7 @@ def read(
     tally = Tally("sites and decoys", f"{source.species} ({rate:.1%} of introns GT–AG)")
     tables = []
     for contig in annotated.contigs():
-        sites = _sites_and_decoys(contig, source.decoys, rng)
+        sites = _sites_and_decoys(contig, source.decoys.ratio, rng)
         tables.append(_windows(contig, sites, source.species, data, tally))
     annotated.genome.close()
     table = concatenate(tables)
