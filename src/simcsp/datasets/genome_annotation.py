@@ -93,7 +93,8 @@ class AnnotatedGenome:
                     for strand in "+-"
                     for locus in _loci([t for t in transcripts[name] if t.strand == strand], strand)
                 ]
-                yield Contig(name, tokens, transcripts[name], introns[name], loci, _groups(transcripts[name], self.apart))
+                groups = _groups(transcripts[name], self.apart)
+                yield Contig(name, tokens, transcripts[name], introns[name], loci, groups)
 
     def check_assembly(self, least: float) -> float:
         """Share of introns that are GT–AG in this FASTA, of those whose ends are not N.

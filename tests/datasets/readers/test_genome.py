@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 def read(
     fasta: Path, annotation: Path, cache: Path, *, seed: int = 0, decoys: float = 1.0, **data: Any
 ) -> tuple[WindowTable, list[Tally]]:
-    source = WindowSource(format="genome", species="mini", fasta=fasta, annotation=annotation, decoys=DecoyConfig(ratio=decoys))
+    source = WindowSource(
+        format="genome", species="mini", fasta=fasta, annotation=annotation, decoys=DecoyConfig(ratio=decoys)
+    )
     return READERS["genome"](source, DataConfig(**data), cache, np.random.default_rng(seed))
 
 
