@@ -3,10 +3,13 @@
     python src/prepare.py --config configs/demo.yaml
     python src/prepare.py --config configs/my_genome.yaml --data.window 400
     python src/prepare.py --config configs/demo.yaml --print_config
+    python src/prepare.py download hg38                                  # public data by name; --list shows all
 
-Prints what every source held, what was kept, and what was dropped and why; the same goes into manifest.json.
+Prints what every source held, what was kept, and what was dropped and why; the same goes into manifest.json, with the
+assembly of every genome, the split, and the windows that the corpus holds.
 """
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +19,14 @@ from simcsp.command_line import parse_config
 from simcsp.config import RunConfig, as_plain
 from simcsp.console import run_script, say
 from simcsp.datasets.corpus import Corpus, write_corpus
+from simcsp.datasets.exposure import exposed_windows, exposure_record
 from simcsp.datasets.readers import READERS
 from simcsp.datasets.splits import assign_parts, require_usable_parts, split_record
 from simcsp.datasets.windows import WindowTable, concatenate, drop_duplicates, save_windows
+from simcsp.download.command import download
 from simcsp.errors import InputError
+from simcsp.sequence.assembly import identify
+from simcsp.sequence.fasta import Genome
 from simcsp.sequence.simulate import write_genomes
 from simcsp.stages import enter_stage, stage_folder
 from simcsp.tally import Tally
@@ -28,7 +35,10 @@ CACHE = runs.ROOT / "data" / "cache"
 
 
 def main() -> None:
-    """Prepare the data of one configuration."""
+    """Prepare the data of one configuration, or download a public data set."""
+    if sys.argv[1:2] == ["download"]:
+        download(sys.argv[2:])
+        return
     config = parse_config(__doc__)
     _simulate(config)
     if enter_stage(config, "prepare", _input_hashes(config)):
@@ -47,16 +57,31 @@ def _prepare(config: RunConfig, target: Path) -> None:
     tallies += window_tallies
     for tally in tallies:
         say(str(tally))
+    exposure = exposed_windows(table.tokens, target / "corpus")
     size = Corpus(target / "corpus", config.data.window).size
     manifest = {
         "corpus nucleotides": size,
         "windows": len(table.label),
+        "assemblies": _assemblies(config),
         "sources": [tally.as_dict() for tally in tallies],
         "split": split_record(table, config.split),
+        "exposure": exposure_record(exposure, table.part),
     }
     runs.write_json(target / "manifest.json", manifest)
     runs.close_stage(target, {"windows": len(table.label), "corpus": size})
+    say(f"prepare: {exposure.exposed.sum():,} of {len(table.label):,} windows are in the corpus, without their labels")
     say(f"prepare: corpus of {size:,} nt; {table}; written to {target.relative_to(runs.ROOT)}")
+
+
+def _assemblies(config: RunConfig) -> dict[str, dict[str, object]]:
+    """FASTA → its assembly, where it can be told, and the lengths of its contigs."""
+    paths = {source.sequences for source in config.data.corpus if source.format == "genome"}
+    paths |= {source.fasta for source in config.data.windows if source.fasta is not None}
+    genomes = {str(path): Genome(config.data.root / path, CACHE) for path in sorted(paths)}
+    return {
+        path: {"assembly": identify(genome.lengths) or "unknown", "contigs": genome.lengths}
+        for path, genome in genomes.items()
+    }
 
 
 def _simulate(config: RunConfig) -> None:
