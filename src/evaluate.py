@@ -1,12 +1,18 @@
 """Score what pre-training and fine-tuning left: SCCS and NMI of the encoders, F1 and the rest of the classifiers.
 
     python src/evaluate.py --config configs/demo.yaml
+    python src/evaluate.py leakage --config configs/demo.yaml
 
-Reads runs/<run>/pretrain and runs/<run>/finetune; writes runs/<run>/evaluation: scores.csv (one row per model,
+The first reads runs/<run>/pretrain and finetune; writes runs/<run>/evaluation: scores.csv (one row per model,
 fold, site type and metric), and embeddings, clusters and UMAP layouts of the selection part. This is the first
 time that test windows are scored; no choice is made after it.
+
+The second needs only prepared data: it counts the windows of the set that have a counterpart in another part of the
+split, cross-validates two simple classifiers to see what such leaks are worth in F1, and writes leakage.json beside the
+manifest.
 """
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +22,7 @@ from simcsp import runs
 from simcsp.command_line import parse_config
 from simcsp.config import RunConfig
 from simcsp.console import progress, run_script, say
+from simcsp.datasets.leakage import audit, nearest_window
 from simcsp.datasets.splits import selection_rows
 from simcsp.datasets.windows import WindowTable, load_windows
 from simcsp.metrics.classification import scores_by_site
@@ -23,8 +30,9 @@ from simcsp.metrics.nmi import nmi
 from simcsp.metrics.sccs import sccs
 from simcsp.model.embedding import embed
 from simcsp.model.encoder import load_checkpoint
+from simcsp.model.yardstick import logistic_regression
 from simcsp.report.layout import umap_layout
-from simcsp.stages import enter_stage, stage_folder
+from simcsp.stages import enter_stage, finished_before, stage_folder
 from simcsp.training.devices import make_accelerator
 
 _PICTURED = 2000  # windows in the UMAP figure
@@ -33,8 +41,23 @@ Row = dict[str, object]
 
 
 def main() -> None:
-    """Score every model of the run."""
-    config = parse_config(__doc__)
+    """Score every model of the run, or audit the split of its data."""
+    if sys.argv[1:2] == ["leakage"]:
+        _audit_split(parse_config(__doc__, sys.argv[2:]))
+    else:
+        _score_models(parse_config(__doc__))
+
+
+def _audit_split(config: RunConfig) -> None:
+    finished_before(config, "pretrain")
+    folder = stage_folder(config, "prepare")
+    predictors = {"logistic regression": logistic_regression, "memoriser": nearest_window}
+    found = audit(load_windows(folder / "windows"), config.split, predictors)
+    runs.write_json(folder / "leakage.json", found.as_dict())
+    say(f"{found}\n\nevaluate: written to {(folder / 'leakage.json').relative_to(runs.ROOT)}")
+
+
+def _score_models(config: RunConfig) -> None:
     if not enter_stage(config, "evaluation", {}):
         return
     prepared, run = stage_folder(config, "prepare"), runs.run_folder(config.run)
@@ -57,7 +80,7 @@ def _selection_scores(config: RunConfig, selection: WindowTable, run: Path, fold
     pictured = np.sort(np.random.default_rng(config.seed).permutation(len(selection.label))[:_PICTURED])
     scores: list[Row] = []
     for name in progress(runs.PRETRAINED, "evaluate: encoders", unit="encoder"):
-        encoder = load_checkpoint(run / "pretrain" / name, dropout=how.dropout, tokens=config.data.window + 2)
+        encoder = load_checkpoint(run / "pretrain" / name, dropout=how.dropout, tokens=config.longest_input)
         vectors = embed(encoder, selection.tokens, pooling=how.pooling, layer=how.layer, accelerator=accelerator)
         clusters = nmi(vectors, selection.label, selection.site_type, config.nmi, config.seed)
         values = {"sccs": sccs(vectors, selection.label, config.seed).value, "nmi": clusters.value}

@@ -85,7 +85,7 @@ def _encoder(name: str, config: RunConfig, seed: int) -> PreTrainedModel:
     pretrained = runs.run_folder(config.run) / "pretrain"
     if name == "random":
         return random_encoder(pretrained / "baseline", dropout=config.encoder.dropout, seed=seed)
-    return load_checkpoint(pretrained / name, dropout=config.encoder.dropout, tokens=config.data.window + 2)
+    return load_checkpoint(pretrained / name, dropout=config.encoder.dropout, tokens=config.longest_input)
 
 
 if __name__ == "__main__":

@@ -29,10 +29,11 @@ def main() -> None:
     if not enter_stage(config, "pretrain", {**_initial_files(config), "device": describe(accelerator)}):
         return
     prepared, folder = (stage_folder(config, stage) for stage in ("prepare", "pretrain"))
-    corpus = Corpus(prepared / "corpus", config.data.window)
+    longest = max(config.pretrain.lengths or (config.data.window,))
+    corpus = Corpus(prepared / "corpus", longest, balance=config.pretrain.balance)
     table = load_windows(prepared / "windows")
     selection = table.take(selection_rows(table, config.split))
-    tokens = config.data.window + 2
+    tokens = config.longest_input
     with runs.unclaimed_on_error(folder):
         encoder = load_encoder(config.encoder, tokens, config.seed)
     say(f"pretrain: {encoder.num_parameters():,} parameters on {describe(accelerator)}")

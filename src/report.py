@@ -119,6 +119,7 @@ def _facts(config: RunConfig, manifest: Mapping[str, Any], run: Path) -> dict[st
         f"{phases.contrast.mlm_weight:g} MLM and {phases.contrast.contrastive_weight:g} SimCSP",
         "kept": ", ".join(f"{model} from step {step}" for model, step in kept.items()),
         "read without labels": ", ".join(str(source.sequences) for source in config.data.corpus),
+        "of the windows, read without labels": _exposure(manifest["exposure"]),
         "fine-tuning": f"at most {config.finetune.epochs} epochs, "
         f"{config.finetune.labels or 'all'} training windows per fold",
         "seed": str(config.seed),
@@ -126,6 +127,13 @@ def _facts(config: RunConfig, manifest: Mapping[str, Any], run: Path) -> dict[st
         "machine": f"{environment['platform']}, {environment['processors']} processors, "
         f"torch {environment['libraries']['torch']}",
     }
+
+
+def _exposure(record: Mapping[str, Any]) -> str:
+    """How many windows were seen in pre-training, and in which species of the corpus."""
+    species = ", ".join(f"{name} ({count:,})" for name, count in record["by species of the corpus"].items())
+    share = record["windows"] / record["of"]
+    return f"{record['windows']:,} of {record['of']:,} ({share:.1%}){' in the corpus of ' + species if species else ''}"
 
 
 if __name__ == "__main__":

@@ -1,3 +1,3 @@
 """SimCSP: contrastive pre-training of splice-site language models, measured."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -68,8 +68,8 @@ ClassName = Literal["donor", "acceptor", "neither"]
 _FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "genome": (("fasta", "annotation"), ("tags", "decoys", "ignore_missing_contigs", "assembly")),
     "sites": (("fasta", "sites"), ("ignore_missing_contigs", "assembly")),
-    "text": (("site", "positives", "negatives"), ("groups",)),
-    "spliceator": (("site", "positives", "negatives"), ("groups",)),
+    "text": (("site", "positives", "negatives"), ("any_decoy", "groups")),
+    "spliceator": (("site", "positives", "negatives"), ("any_decoy", "groups")),
     "gue": (("sequences",), ("classes", "groups")),
     "nt": (("sequences",), ("site", "classes", "groups")),
 }
@@ -94,6 +94,8 @@ class WindowSource:
         site: what all windows of the source are centred on.
         positives: file of windows with a splice site at the centre.
         negatives: file of windows with a decoy at the centre.
+        any_decoy: keep negatives without GT or AG at the site, as studies of Spliceator's sets did; the dinucleotide
+            alone tells them from splice sites.
         sequences: file of windows with a label each.
         classes: what the labels 0, 1, 2 of `sequences` mean; with `site`, 0 is a decoy and 1 a splice site.
         groups: table of `file`, `index0`, `cluster`: windows of one cluster stay in one part of a split.
@@ -111,6 +113,7 @@ class WindowSource:
     site: SiteName | None = None
     positives: Path | None = None
     negatives: Path | None = None
+    any_decoy: bool = False
     sequences: Path | None = None
     classes: tuple[ClassName, ...] = ("acceptor", "donor", "neither")
     groups: Path | None = None
@@ -447,6 +450,12 @@ class RunConfig:
     def __post_init__(self) -> None:
         _require_folder_name(self.run, "run")
         _require(0 <= self.seed < _SEEDS, "seed must be 0 to 4294967295")
+
+    @property
+    def longest_input(self) -> int:
+        """Tokens of the longest window that the encoder will see, with ``[CLS]`` and ``[SEP]``."""
+        lengths: tuple[int, ...] = self.pretrain.lengths or ()
+        return max((self.data.window, *lengths)) + 2
 
 
 def as_plain(config: Any) -> Any:

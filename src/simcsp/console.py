@@ -39,13 +39,22 @@ def say(message: str) -> None:
 
 
 def progress(
-    items: Iterable[Item] | None, what: str, *, unit: str, start: int = 0, total: int | None = None
+    items: Iterable[Item] | None,
+    what: str,
+    *,
+    unit: str,
+    start: int = 0,
+    total: int | None = None,
+    scale: bool = False,
 ) -> "tqdm[Item]":
-    """A bar with rate and time left; a plain log (no terminal) gets one line every 30 seconds."""
+    """A bar with rate and time left; a plain log (no terminal) gets one line every 30 seconds.
+
+    With ``scale``, large counts are shown as k, M and G.
+    """
     terminal = sys.stderr.isatty()
     return tqdm(
-        items, desc=what, unit=unit, initial=start, total=total, file=sys.stderr, dynamic_ncols=terminal,
-        mininterval=0.2 if terminal else 30, leave=False, smoothing=0.05,
+        items, desc=what, unit=unit, initial=start, total=total, unit_scale=scale, file=sys.stderr,
+        dynamic_ncols=terminal, mininterval=0.2 if terminal else 30, leave=False, smoothing=0.05,
     )  # fmt: skip
 
 

@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from simcsp.config import CorpusSource, DataConfig
-from simcsp.datasets.corpus import Corpus, write_corpus
+from simcsp.config import ChunkConfig, CorpusSource, DataConfig
+from simcsp.datasets import corpus as corpus_module
+from simcsp.datasets.corpus import SOFT, Corpus, read_pieces, write_corpus
 from simcsp.errors import InputError
 from simcsp.sequence.alphabet import decode
 from simcsp.tally import Tally
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from tests.conftest import MiniGenome
 
 WINDOW = 20
+EVERYTHING = ChunkConfig(max_n=1.0, min_entropy=0.0)
 
 
 def dna(length: int, seed: int = 0) -> str:
@@ -29,10 +32,10 @@ def other_strand(letters: str) -> str:
     return letters.translate(str.maketrans("ACGT", "TGCA"))[::-1]
 
 
-def prepare(folder: Path, *sources: CorpusSource) -> list[Tally]:
+def prepare(folder: Path, *sources: CorpusSource, chunks: ChunkConfig = EVERYTHING) -> list[Tally]:
     """Write the corpus of sources in ``folder`` to ``folder/corpus``."""
     (folder / "corpus").mkdir()
-    data = DataConfig(root=folder, window=WINDOW, corpus=sources)
+    data = DataConfig(root=folder, window=WINDOW, corpus=sources, chunks=chunks)
     return write_corpus(data, folder / "corpus", folder / "cache")
 
 
@@ -53,7 +56,7 @@ def regions_in(folder: Path) -> list[dict[str, Any]]:
 
 def stored(folder: Path) -> list[str]:
     """Letters of each region as they are in the file of tokens."""
-    letters = decode(np.fromfile(folder / "corpus" / "tokens.bin", dtype=np.uint8))
+    letters = decode(np.fromfile(folder / "corpus" / "tokens.bin", dtype=np.uint8) & ~np.uint8(SOFT))
     lengths = [region["end"] - region["start"] for region in regions_in(folder)]
     assert sum(lengths) == len(letters)
     return [
@@ -70,7 +73,7 @@ def test_a_genome_is_stored_contig_after_contig(tmp_path: Path) -> None:
         {"species": "yeast", "contig": "one", "start": 0, "end": 50, "strand": ".", "offset": 0},
         {"species": "yeast", "contig": "two", "start": 0, "end": WINDOW, "strand": ".", "offset": 50},
     ]
-    assert (tally.read, tally.kept) == (2, 2)
+    assert (tally.read, tally.kept) == (70, 70)
     assert Corpus(tmp_path / "corpus", WINDOW).size == 70
 
 
@@ -96,8 +99,8 @@ def test_regions_shorter_than_a_window_are_dropped_and_counted(tmp_path: Path) -
     )
     assert stored(tmp_path)[0] == long
     assert [region["contig"] for region in regions_in(tmp_path)] == ["a", "d"]
-    assert (tally.read, tally.kept) == (4, 2)
-    assert tally.dropped == {"shorter than a window of 20 nt": 2}
+    assert (tally.read, tally.kept) == (19 + 11 + 20 + 11 + 1 + 99 + 20, 40)
+    assert tally.dropped == {"in stretches shorter than a window of 20 nt": 20, "in runs of more than 10 N": 121}
 
 
 def test_genes_are_stored_as_they_are_transcribed(mini_genome: "MiniGenome", tmp_path: Path) -> None:
@@ -108,7 +111,7 @@ def test_genes_are_stored_as_they_are_transcribed(mini_genome: "MiniGenome", tmp
         (10, 55, "+"),
         (65, 110, "-"),
     ]
-    assert [tally.what for tally in tallies] == ["regions", "transcripts", "introns", "contigs"]
+    assert [tally.what for tally in tallies] == ["nucleotides", "transcripts", "introns", "contigs"]
 
 
 def test_gaps_in_a_gene_of_the_reverse_strand_keep_the_coordinates_of_the_contig(tmp_path: Path) -> None:
@@ -131,7 +134,7 @@ def test_sources_follow_each_other_and_lines_of_text_are_read_on_their_own_stran
     assert stored(tmp_path) == [contig, "NN" + line[2:]]
     assert [(region["contig"], region["strand"]) for region in regions_in(tmp_path)] == [("c", "."), ("line 2", "+")]
     assert tallies[1].changed == {"ambiguous letters read as N": 2}
-    assert tallies[1].dropped == {"shorter than a window of 20 nt": 1}
+    assert tallies[1].dropped == {"in stretches shorter than a window of 20 nt": 5}
 
 
 def test_text_that_is_no_dna_is_refused_with_its_line(tmp_path: Path) -> None:
@@ -163,11 +166,11 @@ def test_every_window_lies_inside_one_region(
         return
     both_strands = [*contigs.values(), *(other_strand(letters) for letters in contigs.values())]
     corpus = Corpus(folder / "corpus", window)
-    windows = corpus.draw(50, np.random.default_rng(seed))
+    windows = corpus.draw(50, np.random.default_rng(seed)).tokens
     assert windows.shape == (50, window)
     for row in windows:
         assert any(decode(row) in letters for letters in (*both_strands, *lines))
-    np.testing.assert_array_equal(windows, corpus.draw(50, np.random.default_rng(seed)))
+    np.testing.assert_array_equal(windows, corpus.draw(50, np.random.default_rng(seed)).tokens)
 
 
 def test_every_place_is_drawn_equally_often_and_strandless_regions_on_both_strands(tmp_path: Path) -> None:
@@ -178,7 +181,7 @@ def test_every_place_is_drawn_equally_often_and_strandless_regions_on_both_stran
     for start in range(7):
         piece = contig[start : start + WINDOW]
         expected |= {piece: draws / 20, other_strand(piece): draws / 20}
-    drawn = Corpus(tmp_path / "corpus", WINDOW).draw(draws, np.random.default_rng(0))
+    drawn = Corpus(tmp_path / "corpus", WINDOW).draw(draws, np.random.default_rng(0)).tokens
     found = Counter(decode(window) for window in drawn)
     assert set(found) == set(expected)
     names = list(expected)
@@ -191,9 +194,9 @@ def test_draws_go_on_from_the_state_of_the_generator(tmp_path: Path) -> None:
     rng = np.random.default_rng(8)
     corpus.draw(5, rng)
     state = rng.bit_generator.state
-    second, third = corpus.draw(5, rng), corpus.draw(5, rng)
+    second, third = corpus.draw(5, rng).tokens, corpus.draw(5, rng).tokens
     rng.bit_generator.state = state
-    np.testing.assert_array_equal(corpus.draw(5, rng), second)
+    np.testing.assert_array_equal(corpus.draw(5, rng).tokens, second)
     assert not np.array_equal(second, third)
 
 
@@ -220,3 +223,85 @@ def test_a_damaged_table_of_regions_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(InputError, match="damaged table of regions"):
         Corpus(tmp_path / "corpus", WINDOW)
+
+
+def test_lower_case_is_marked_and_turns_with_its_strand(tmp_path: Path) -> None:
+    letters = "".join(letter.lower() if letter in "AC" else letter for letter in dna(300))
+    prepare(tmp_path, genome_source(tmp_path, {"c": letters}))
+    drawn = Corpus(tmp_path / "corpus", WINDOW).draw(200, np.random.default_rng(0))
+    both = {letters, letters.translate(str.maketrans("ACGTacgt", "TGCAtgca"))[::-1]}
+    rows = {
+        "".join(x.lower() if mark else x for x, mark in zip(decode(tokens), soft, strict=True))
+        for tokens, soft in zip(*drawn, strict=True)
+    }
+    assert len(rows) > 100
+    for row in rows:
+        assert any(row in strand for strand in both)
+
+
+def test_balanced_draws_give_every_species_the_same_share(tmp_path: Path) -> None:
+    large, small = dna(2000), dna(100, 1)
+    (tmp_path / "small.fa").write_text(f">s\n{small}\n")
+    other = CorpusSource(species="mouse", sequences=Path("small.fa"))
+    prepare(tmp_path, genome_source(tmp_path, {"c": large}), other, genome_source(tmp_path, {"c": large}))
+    for balance, share in (("nucleotides", (100 - 19) / (4100 - 3 * 19)), ("species", 0.5)):
+        corpus = Corpus(tmp_path / "corpus", WINDOW, balance=balance)  # type: ignore[arg-type]
+        windows = corpus.draw(4000, np.random.default_rng(0)).tokens
+        both = small + " " + other_strand(small)
+        found = sum(decode(row) in both for row in windows) / 4000
+        assert found == pytest.approx(share, abs=4 * np.sqrt(share * (1 - share) / 4000))
+
+
+def test_shorter_windows_than_the_longest_can_be_drawn(tmp_path: Path) -> None:
+    letters = dna(60)
+    prepare(tmp_path, text_source(tmp_path, [letters]))
+    windows = Corpus(tmp_path / "corpus", 50).draw(300, np.random.default_rng(0), 10).tokens
+    assert {decode(row) for row in windows} == {letters[start : start + 10] for start in range(51)}
+
+
+def test_held_out_contigs_are_left_out_by_any_of_their_names(tmp_path: Path) -> None:
+    source = genome_source(tmp_path, {"chr20": dna(40), "chr21": dna(41), "chr22": dna(42)})
+    (tally,) = prepare(tmp_path, replace(source, hold_out=("21", "chr22")))
+    assert [region["contig"] for region in regions_in(tmp_path)] == ["chr20"]
+    assert (tally.read, tally.dropped) == (123, {"held out: chr21, chr22": 83})
+
+
+def test_a_contig_to_hold_out_that_is_not_there_is_named(tmp_path: Path) -> None:
+    source = genome_source(tmp_path, {"chr1": dna(40)})
+    with pytest.raises(InputError, match=r"genome\.fa: contig chr21 is to be held out and is not there"):
+        prepare(tmp_path, replace(source, hold_out=("chr21",)))
+
+
+def test_genes_of_held_out_contigs_are_left_out(mini_genome: "MiniGenome", tmp_path: Path) -> None:
+    source = CorpusSource(species="mini", sequences=mini_genome.fasta, annotation=mini_genome.gtf, hold_out=("mini",))
+    with pytest.raises(InputError, match="no region as long as a window"):
+        prepare(tmp_path, source)
+
+
+def test_a_contig_longer_than_a_piece_is_one_region(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corpus_module, "_PIECE", 64)
+    letters = dna(1000)
+    prepare(tmp_path, genome_source(tmp_path, {"c": letters}), chunks=ChunkConfig(length=64))
+    assert stored(tmp_path) == [letters]
+
+
+def test_repeats_of_few_kinds_and_chunks_of_many_n_are_left_out(tmp_path: Path) -> None:
+    one, two, three = (dna(256, seed) for seed in range(3))
+    spotted = "".join("N" if place % 8 == 0 else letter for place, letter in enumerate(two))
+    sequence = one + "CA" * 64 + two + spotted + three
+    (tally,) = prepare(tmp_path, genome_source(tmp_path, {"c": sequence}), chunks=ChunkConfig(length=128))
+    assert stored(tmp_path) == [one, two, three]
+    assert tally.dropped == {"of low complexity": 128, "in chunks of more than 5% N": 256}
+
+
+@pytest.mark.parametrize(("length", "overlap"), [(100, 0), (30, 19), (25, 5), (7, 3)])
+def test_pieces_of_a_corpus_overlap_as_asked_and_hold_every_place_once(
+    tmp_path: Path, length: int, overlap: int
+) -> None:
+    lines = [dna(60), dna(21), dna(25)]
+    prepare(tmp_path, text_source(tmp_path, [line.lower() for line in lines]))
+    found = [decode(tokens) for _, tokens in read_pieces(tmp_path / "corpus", length, overlap)]
+    assert max(map(len, found)) <= length
+    stretch = overlap + 1
+    places = Counter(piece[start : start + stretch] for piece in found for start in range(len(piece) - overlap))
+    assert places == Counter(line[start : start + stretch] for line in lines for start in range(len(line) - overlap))

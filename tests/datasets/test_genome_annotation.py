@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -5,13 +6,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from simcsp.datasets.genome_annotation import AnnotatedGenome, Locus, read_tokens
+from simcsp.datasets.genome_annotation import AnnotatedGenome, Locus
 from simcsp.errors import InputError
 from simcsp.sequence.alphabet import decode
 from simcsp.sequence.annotation import Intron
-from simcsp.sequence.fasta import Genome
 from simcsp.sequence.sites import intron_ends
-from simcsp.tally import Tally
 
 if TYPE_CHECKING:
     from tests.conftest import MiniGenome
@@ -29,13 +28,22 @@ def gtf_of(genes: list[tuple[str, str, list[Span]]], contig: str = "c") -> str:
 
 
 def annotated(
-    tmp_path: Path, letters: str | dict[str, str], annotation: str, *, ignore: bool = False, apart: int = 0
+    tmp_path: Path,
+    letters: str | dict[str, str],
+    annotation: str,
+    *,
+    ignore: bool = False,
+    apart: int = 0,
+    tags: Sequence[str] = (),
+    assembly: str | None = None,
 ) -> AnnotatedGenome:
     contigs = {"c": letters} if isinstance(letters, str) else letters
     fasta, gtf = tmp_path / "genome.fa", tmp_path / "genes.gtf"
     fasta.write_text("".join(f">{name}\n{text}\n" for name, text in contigs.items()))
     gtf.write_text(annotation)
-    return AnnotatedGenome(fasta, gtf, tmp_path / "cache", ignore_missing_contigs=ignore, apart=apart)
+    return AnnotatedGenome(
+        fasta, gtf, tmp_path / "cache", tags=tags, assembly=assembly, ignore_missing_contigs=ignore, apart=apart
+    )
 
 
 def groups_of(genome: AnnotatedGenome) -> set[frozenset[str]]:
@@ -129,17 +137,54 @@ def test_contigs_come_in_the_order_of_the_fasta_and_only_if_annotated(tmp_path: 
     assert [contig.name for contig in genome.contigs()] == ["one", "two"]
 
 
-def test_names_spelt_differently_are_refused_with_both_files_and_a_way_out(tmp_path: Path) -> None:
-    annotation = "".join(gtf_of([("g", "+", [(0, 9)])], name) for name in ("1", "2", "3", "4"))
-    with pytest.raises(InputError) as caught:
-        annotated(tmp_path, {f"chr{number}": "A" * 50 for number in range(1, 6)}, annotation)
-    assert str(caught.value) == (
-        f"{tmp_path / 'genes.gtf'}: 4 of 4 contigs (1, 2, 3, …) are not in {tmp_path / 'genome.fa'}, "
-        "which has chr1, chr2, chr3, …. "
-        "They spell names differently (chr1 against 1); rename the contigs of one of them."
-    )
-    with pytest.raises(InputError, match="They spell names differently"):
-        annotated(tmp_path, {"1": "A" * 50}, annotation.replace("1\th", "chr1\th"), ignore=True)
+def test_names_spelt_differently_are_translated_and_counted(tmp_path: Path) -> None:
+    annotation = "".join(gtf_of([("g", "+", [(0, 9), (40, 50)])], name) for name in ("1", "chr2", "MT"))
+    genome = annotated(tmp_path, {"chr2": "A" * 50, "chr1": "C" * 50, "chrM": "G" * 50}, annotation)
+    assert [(contig.name, contig.introns[0].contig, contig.loci[0].contig) for contig in genome.contigs()] == [
+        (name, name, name) for name in ("chr2", "chr1", "chrM")
+    ]
+    assert genome.tallies[-1].changed == {"contig names translated (1 → chr1, …)": 2}
+
+
+def test_two_names_of_one_contig_are_one_contig(tmp_path: Path) -> None:
+    annotation = gtf_of([("a", "+", [(0, 9), (40, 50)])], "1") + gtf_of([("b", "+", [(5, 20)])], "chr1")
+    (contig,) = annotated(tmp_path, {"chr1": "C" * 50}, annotation).contigs()
+    assert contig.loci == [Locus("chr1", (0, 50), "+", "a")]
+
+
+def test_a_contig_of_another_length_than_the_annotation_declares_is_refused(tmp_path: Path) -> None:
+    rows = "c\th\texon\t1\t9\t.\t+\t.\tParent=t\n"
+    annotated(tmp_path, "A" * 50, f"##gff-version 3\n##sequence-region c 1 50\n{rows}")
+    with pytest.raises(InputError, match=r"genes\.gtf: contig c has 60 nt, but c of the FASTA has 50"):
+        annotated(tmp_path, "A" * 50, f"##gff-version 3\n##sequence-region c 1 60\n{rows}")
+
+
+def test_only_transcripts_with_a_tag_are_taken(tmp_path: Path) -> None:
+    annotation = gtf_of([("a", "+", [(0, 9)]), ("b", "+", [(20, 29)])])
+    annotation = annotation.replace('"c.1";', '"c.1"; tag "MANE_Select";')
+    assert len(annotated(tmp_path, "A" * 50, annotation).transcripts) == 2
+    genome = annotated(tmp_path, "A" * 50, annotation, tags=["MANE_Select"])
+    assert [transcript.gene for transcript in genome.transcripts] == ["b"]
+
+
+DM6_CHR4, DM3_CHR4 = 1_348_131, 1_351_857
+
+
+def test_the_fasta_must_be_the_assembly_that_it_is_said_to_be(tmp_path: Path) -> None:
+    annotation = gtf_of([("a", "+", [(0, 9)])], "4")
+    annotated(tmp_path, {"chr4": "A" * DM6_CHR4}, annotation, assembly="dm6")
+    with pytest.raises(InputError, match=r"genome\.fa: this FASTA is dm6, not dm3: chr4 has 1,348,131 nt"):
+        annotated(tmp_path, {"chr4": "A" * DM6_CHR4}, annotation, assembly="dm3")
+
+
+def test_an_annotation_of_another_assembly_is_told_which_would_fit(tmp_path: Path) -> None:
+    fit = "this FASTA is dm6; the coordinates would fit into dm3"
+    beyond = gtf_of([("a", "+", [(0, 9), (DM3_CHR4 - 9, DM3_CHR4)])], "4")
+    with pytest.raises(InputError, match=rf"ends at 1,351,857, beyond chr4 \(1,348,131 nt\) .*{fit}"):
+        annotated(tmp_path, {"chr4": "A" * DM6_CHR4}, beyond)
+    inside = gtf_of([("a", "+", [(0, 9), (90, 100)])], "chr4")
+    with pytest.raises(InputError, match=rf"only 0\.0% of 1 introns are GT–AG .*{fit}"):
+        annotated(tmp_path, {"chr4": "A" * DM6_CHR4}, inside).check_assembly(0.5)
 
 
 def test_missing_contigs_stop_unless_they_are_to_be_ignored(tmp_path: Path) -> None:
@@ -163,7 +208,7 @@ def test_an_exon_beyond_the_end_of_its_contig_is_refused(tmp_path: Path) -> None
         annotated(tmp_path, "A" * 49, gtf_of([("g", "+", [(40, 50)])]))
     assert str(caught.value) == (
         f"{tmp_path / 'genes.gtf'}: transcript c.0 ends at 50, beyond c (49 nt) of {tmp_path / 'genome.fa'}. "
-        "FASTA and annotation are of different assemblies; give a matching pair."
+        "The two files are of different assemblies; give a matching pair."
     )
 
 
@@ -198,7 +243,7 @@ def test_another_assembly_is_refused_with_the_rate_that_was_seen(tmp_path: Path)
     assert str(caught.value) == (
         f"{tmp_path / 'genes.gtf'}: only 25.0% of 4 introns are GT–AG in {tmp_path / 'genome.fa'}; "
         "98–99 % are in the right assembly. "
-        "FASTA and annotation are of different assemblies; give a matching pair."
+        "The two files are of different assemblies; give a matching pair."
     )
 
 
@@ -217,13 +262,5 @@ def test_ambiguous_letters_are_counted_once_however_often_a_contig_is_read(tmp_p
 
 def test_letters_that_are_no_nucleotide_are_refused(tmp_path: Path) -> None:
     genome = annotated(tmp_path, "ACGT" * 20 + "E*", gtf_of([("g", "+", [(0, 9)])]))
-    with pytest.raises(InputError, match=r"genome\.fa: contig c has 2 letters that are no nucleotide code"):
+    with pytest.raises(InputError, match=r"genome\.fa: 2 letters of contig c are no nucleotide code"):
         next(genome.contigs())
-
-
-def test_tokens_of_a_slice_are_read_and_their_changes_counted(tmp_path: Path) -> None:
-    path = tmp_path / "genome.fa"
-    path.write_text(">c\nacgtRYKMn\n")
-    tally = Tally("contigs", "genome.fa")
-    assert decode(read_tokens(Genome(path, tmp_path / "cache"), "c", 2, 6, tally)) == "GTNN"
-    assert tally.changed == {"ambiguous letters read as N": 2}

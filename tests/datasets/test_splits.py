@@ -1,14 +1,17 @@
 import hashlib
+from typing import Literal
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import StratifiedKFold
 
 from simcsp.config import SplitConfig
-from simcsp.datasets.splits import assign_parts, fold_rows, require_usable_parts, selection_rows, split_record
-from simcsp.datasets.windows import WindowTable, window_table
+from simcsp.datasets.splits import assign_parts, fold_rows, places, require_usable_parts, selection_rows, split_record
+from simcsp.datasets.windows import WindowTable, concatenate, window_table
 from simcsp.errors import InputError
+from simcsp.sequence.alphabet import reverse_complement
 
 
 def table_of(groups: list[str], label: list[int], site_type: list[int] | None = None, seed: int = 0) -> WindowTable:
@@ -80,7 +83,7 @@ def test_another_seed_gives_other_parts() -> None:
     assert len(parts) == 5
 
 
-def test_assigning_parts_leaves_the_other_columns_alone() -> None:
+def test_assigning_parts_leaves_the_other_columns_of_a_grouped_table_alone() -> None:
     table = genes([3] * 40)
     for name, before, after in zip(WindowTable._fields, table, assign_parts(table, SplitConfig()), strict=True):
         assert (before is after) == (name != "part")
@@ -115,7 +118,7 @@ def test_label_and_site_type_are_balanced_over_the_parts() -> None:
 
 def test_fewer_groups_than_parts_are_refused() -> None:
     assign_parts(genes([3] * 11), SplitConfig(folds=5))
-    with pytest.raises(InputError, match=r"10 groups of windows cannot fill 11 parts .* or fewer split\.folds"):
+    with pytest.raises(InputError, match=r"10 groups of windows cannot fill 11 parts .* fewer split\.folds"):
         assign_parts(genes([3] * 10), SplitConfig(folds=5))
 
 
@@ -144,7 +147,7 @@ def test_the_record_counts_what_is_in_each_part() -> None:
     assert record["windows per part"] == [int((table.part == part).sum()) for part in range(5)]
     assert sum(record["windows per part"]) == len(table.label)
     assert sum(record["splice sites per part"]) == table.label.sum()
-    assert (record["folds"], record["seed"], record["groups"]) == (2, 4, 30)
+    assert (record["by"], record["folds"], record["seed"], record["groups"]) == ("group", 2, 4, 30)
     assert record["hash"] == hashlib.sha256(bytes(table.part.tolist())).hexdigest()
     assert (record["groups in several parts"], record["identical windows in several parts"]) == (0, 0)
 
@@ -181,3 +184,119 @@ def test_parts_too_poor_to_score_are_refused(lost: str) -> None:
     keep = ~in_last | (np.arange(rows) >= rows - 10 if lost == "windows" else table.site_type == 0)
     with pytest.raises(InputError, match="part 4 of the split has"):
         require_usable_parts(table.take(keep), split)
+
+
+def located(contigs: int, per_contig: int = 12, species: int = 1) -> WindowTable:
+    """Windows on contigs of the same names in each species."""
+    one = table_of([""] * contigs * per_contig, [0, 1] * (contigs * per_contig // 2))
+    rows = range(contigs * per_contig)
+    origin = np.array([f"chr{row % contigs + 1}:{1000 * row}-{1000 * row + 2}:{'+-'[row % 2]}" for row in rows])
+    tables = [one._replace(origin=origin, species=np.full(len(rows), f"s{number}")) for number in range(species)]
+    return concatenate(tables)
+
+
+def similar(families: int, members: int) -> WindowTable:
+    """Families of windows that share 60 nt, every second one on the other strand, in random order and in no group."""
+    rng = np.random.default_rng(5)
+    rows = families * members
+    table = table_of([""] * rows, [row // families % 2 for row in range(rows)])
+    tokens = rng.integers(6, 10, (rows, 100), dtype=np.uint8)
+    for row in range(rows):
+        start = int(rng.integers(0, 41))
+        piece = np.random.default_rng([9, row % families]).integers(6, 10, 60, dtype=np.uint8)
+        tokens[row, start : start + 60] = reverse_complement(piece) if row % 2 else piece
+    return table._replace(tokens=tokens)
+
+
+def parts_of(names: list[str], table: WindowTable) -> list[int]:
+    """In how many parts each name is."""
+    parts = table.part.tolist()
+    return [len({part for one, part in zip(names, parts, strict=True) if one == name}) for name in sorted(set(names))]
+
+
+def test_chromosomes_of_one_species_are_kept_together_and_those_of_two_are_not() -> None:
+    table = assign_parts(located(13, species=2), SplitConfig(by="chromosome"))
+    names = [f"{species} {origin.split(':')[0]}" for species, origin in zip(table.species, table.origin, strict=True)]
+    assert table.group.tolist() == names
+    assert parts_of(names, table) == [1] * 26
+    contigs = [name.split()[1] for name in names]
+    assert set(parts_of(contigs, table)) == {1, 2}
+
+
+def test_windows_without_coordinates_cannot_be_split_by_chromosome() -> None:
+    table = located(13)
+    origin = table.origin.astype(object)
+    origin[[3, 7]] = "Donor_Train_Positive:17"
+    with pytest.raises(InputError, match=r"2 windows have no coordinates.*Positive:17.*Set split\.by to cluster"):
+        assign_parts(table._replace(origin=origin.astype(str)), SplitConfig(by="chromosome"))
+
+
+def test_species_are_kept_together() -> None:
+    table = assign_parts(located(2, species=6), SplitConfig(by="species", folds=2))
+    assert parts_of(table.species.tolist(), table) == [1] * 6
+    assert table.group.tolist() == table.species.tolist()
+
+
+@pytest.mark.parametrize(("by", "kind"), [("chromosome", "chromosomes"), ("species", "species")])
+def test_too_few_of_a_kind_are_named(by: Literal["chromosome", "species"], kind: str) -> None:
+    with pytest.raises(InputError, match=f"4 {kind} of windows cannot fill 5 parts.*another split.by"):
+        assign_parts(located(4) if by == "chromosome" else located(1, species=4), SplitConfig(by=by, folds=2))
+
+
+@pytest.mark.parametrize("by", ["cluster", "group"])
+def test_families_of_windows_in_no_group_stay_together_on_either_strand(by: Literal["cluster", "group"]) -> None:
+    families = 40
+    table = assign_parts(similar(families, 6), SplitConfig(by=by, folds=3))
+    names = [str(row % families) for row in range(families * 6)]
+    assert parts_of(names, table) == [1] * families
+    assert table.group[:3].tolist() == ["cluster:0", "cluster:1", "cluster:2"]
+    assert np.unique(table.group).size == families
+
+
+def test_a_split_by_cluster_does_without_the_groups_of_the_source() -> None:
+    table = similar(40, 6)
+    named = table._replace(group=np.array([f"gene-{row}" for row in range(240)]))
+    np.testing.assert_array_equal(
+        assign_parts(named, SplitConfig(by="cluster")).part, assign_parts(table, SplitConfig(by="cluster")).part
+    )
+
+
+def test_only_windows_without_a_group_are_clustered() -> None:
+    table = similar(40, 6)
+    group = np.array(["" if row < 120 else f"gene-{row}" for row in range(240)])
+    parted = assign_parts(table._replace(group=group), SplitConfig())
+    assert parted.group.tolist() == [f"cluster:{row % 40}" if row < 120 else f"gene-{row}" for row in range(240)]
+
+
+def test_the_published_split_is_stratified_by_label_and_keeps_nothing_together() -> None:
+    label = np.random.default_rng(0).integers(0, 2, 1000)
+    table = table_of(["one"] * 1000, label.tolist())
+    parted = assign_parts(table, SplitConfig(by="label", seed=2020))
+    expected = StratifiedKFold(11, shuffle=True, random_state=2020).split(label, label)
+    for part, (_, rows) in enumerate(expected):
+        assert np.flatnonzero(parted.part == part).tolist() == rows.tolist()
+    assert np.unique(parted.group).size == 1000
+
+
+def test_too_few_windows_of_a_label_cannot_be_stratified() -> None:
+    with pytest.raises(InputError, match="10 windows of one label cannot fill 11 parts"):
+        assign_parts(table_of([""] * 200, [1] * 10 + [0] * 190), SplitConfig(by="label"))
+
+
+def test_a_group_of_most_windows_is_refused_by_name() -> None:
+    half = table_of(["big"] * 50 + [str(row) for row in range(50)], [0, 1] * 50)
+    assert split_record(assign_parts(half, SplitConfig(folds=2)), SplitConfig(folds=2))["largest group"] == {
+        "name": "big",
+        "windows": 50,
+    }
+    more = table_of(["big"] * 51 + [str(row) for row in range(49)], [0, 1] * 50)
+    with pytest.raises(InputError, match=r"51 of 100 windows are in one of the groups \(big\)"):
+        assign_parts(more, SplitConfig(folds=2))
+
+
+def test_the_middle_of_a_site_is_the_middle_of_its_window() -> None:
+    # a window of 20 nt has its site's dinucleotide at offsets 9 and 10
+    found = places(np.array(["chr1:109-111:-", "chr1:100-120:-", "HLA:A*01:5-7:+", "windows:3", "chr1:1-2"]))
+    assert found.known.tolist() == [True, True, True, False, False]
+    assert found.contig.tolist() == ["chr1", "chr1", "HLA:A*01", "", ""]
+    assert found.middle.tolist() == [110, 110, 6, 0, 0]

@@ -122,6 +122,20 @@ def test_loss_gradient_and_accuracy_are_those_of_the_hugging_face_model(
     assert float(ours.accuracy) == pytest.approx(float(right))
 
 
+def test_weighted_loss_is_the_weighted_mean_of_single_positions(
+    make_encoder: Callable[..., Any], windows: Tokens
+) -> None:
+    model = make_encoder(dropout=0.0)
+    tokens, original, chosen = as_batch(windows, 0.3)
+    weight = torch.where(original == 6, 0.25, 1.0)
+    logits = model(input_ids=tokens).logits.detach().numpy().astype(float)
+    surprise = np.log(np.exp(logits).sum(-1)) - np.take_along_axis(logits, original.numpy()[..., None], -1)[..., 0]
+    expected = np.average(surprise[chosen.numpy()], weights=weight[chosen].numpy())
+    hidden = hidden_state(model, tokens, -1).detach()
+    assert float(mlm_loss(model, hidden, original, chosen, weight).loss.detach()) == pytest.approx(expected, abs=1e-5)
+    assert float(mlm_loss(model, hidden, original, chosen, weight * 0).loss.detach()) == 0.0
+
+
 def test_batch_with_nothing_chosen_costs_nothing_and_moves_nothing(
     make_encoder: Callable[..., Any], windows: Tokens
 ) -> None:

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from simcsp.config import PhaseConfig
-from simcsp.datasets.corpus import Corpus
+from simcsp.config import PhaseConfig, PretrainConfig
+from simcsp.datasets.corpus import Corpus, Drawn
 from simcsp.model.contrastive import contrastive_loss
 from simcsp.model.encoder import SiteClassifier, load_checkpoint
 from simcsp.model.objectives import HEAD, WEIGHTS, ClassificationObjective, PretrainingObjective
@@ -30,12 +30,14 @@ class Windows:
     def __init__(self, windows: Tokens) -> None:
         self.windows = windows
 
-    def draw(self, count: int, rng: np.random.Generator) -> Tokens:
-        return self.windows[:count]
+    window = 0
+
+    def draw(self, count: int, rng: np.random.Generator, window: int) -> Drawn:
+        return Drawn(self.windows[:count], np.zeros(self.windows[:count].shape, dtype=bool))
 
 
 def batch_of(windows: Tokens, phase: PhaseConfig) -> dict[str, Tensor]:
-    return PretrainingBatches(cast("Corpus", Windows(windows)), phase, mask_share=0.3, seed=1)(0)
+    return PretrainingBatches(cast("Corpus", Windows(windows)), phase, PretrainConfig(mask_share=0.3), seed=1)(0)
 
 
 def objective_of(encoder: PreTrainedModel, phase: PhaseConfig, pooling: Any = "site", layer: int = -1) -> Any:

@@ -1,8 +1,14 @@
 import gzip
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from simcsp.errors import InputError
 from simcsp.sequence.annotation import Intron, Transcript, introns_of, read_annotation
@@ -14,37 +20,44 @@ MINI_TRANSCRIPTS = [
     Transcript("forward.1", "forward", "mini", "+", ((10, 20), (45, 55))),
     Transcript("reverse.1", "reverse", "mini", "-", ((65, 75), (100, 110))),
 ]
+# RefSeq NR_046018.2 of DDX11L1 on hg19, in each format.
+DDX11L1 = {
+    "GTF": """\
+chr1\tRefSeq\texon\t11874\t12227\t.\t+\t.\tgene_id "DDX11L1"; transcript_id "NR_046018";
+chr1\tRefSeq\texon\t12613\t12721\t.\t+\t.\tgene_id "DDX11L1"; transcript_id "NR_046018";
+chr1\tRefSeq\texon\t13221\t14409\t.\t+\t.\tgene_id "DDX11L1"; transcript_id "NR_046018";
+""",
+    "GFF3": """\
+##gff-version 3
+chr1\tRefSeq\tgene\t11874\t14409\t.\t+\t.\tID=DDX11L1
+chr1\tRefSeq\ttranscript\t11874\t14409\t.\t+\t.\tID=NR_046018;Parent=DDX11L1
+chr1\tRefSeq\texon\t11874\t12227\t.\t+\t.\tParent=NR_046018
+chr1\tRefSeq\texon\t12613\t12721\t.\t+\t.\tParent=NR_046018
+chr1\tRefSeq\texon\t13221\t14409\t.\t+\t.\tParent=NR_046018
+""",
+    "BED12": "chr1\t11873\t14409\tDDX11L1\t0\t+\t14409\t14409\t0\t3\t354,109,1189,\t0,739,1347,\n",
+    "genePred": "DDX11L1\tchr1\t+\t11873\t14409\t14409\t14409\t3\t11873,12612,13220,\t12227,12721,14409,\n",
+    "refGene.txt of UCSC": "585\tNR_046018\tchr1\t+\t11873\t14409\t14409\t14409\t3\t11873,12612,13220,\t"
+    "12227,12721,14409,\t0\tDDX11L1\tunk\tunk\t-1,-1,-1,\n",
+    "BED6": "chr1\t12227\t12612\tDDX11L1\t0\t+\nchr1\t12721\t13220\tDDX11L1\t0\t+\n",
+}
 
 
-def row(
-    first: object, last: object, attributes: str, *, feature: str = "exon", strand: str = "+", contig: str = "c"
-) -> str:
-    return f"{contig}\tsource\t{feature}\t{first}\t{last}\t.\t{strand}\t.\t{attributes}\n"
-
-
-def gtf(transcript: str, gene: str = "g") -> str:
-    return f'gene_id "{gene}"; transcript_id "{transcript}";'
-
-
-def read(tmp_path: Path, *rows: str) -> list[Transcript]:
-    return read_annotation(annotation_file(tmp_path, *rows))[0]
-
-
-def annotation_file(tmp_path: Path, *rows: str) -> Path:
-    path = tmp_path / "annotation"
-    path.write_text("".join(rows))
-    return path
-
-
-def exons_of(transcripts: list[Transcript]) -> dict[str, tuple[tuple[int, int], ...]]:
-    return {transcript.name: transcript.exons for transcript in transcripts}
+@pytest.mark.parametrize("form", DDX11L1)
+def test_every_format_gives_the_same_introns(tmp_path: Path, form: str) -> None:
+    path = tmp_path / "names.do.not.matter.gtf"
+    path.write_text(DDX11L1[form])
+    introns, tally = introns_of(read_annotation(path).transcripts, form)
+    assert introns == [Intron("chr1", 12227, 12612, "+", "DDX11L1"), Intron("chr1", 12721, 13220, "+", "DDX11L1")]
+    assert not tally.dropped
 
 
 def test_gtf_and_gff3_give_the_designed_genes_in_half_open_coordinates(mini_genome: "MiniGenome") -> None:
     for path in (mini_genome.gtf, mini_genome.gff3):
-        transcripts, tally = read_annotation(path)
+        transcripts, tally, lengths = read_annotation(path)
         assert transcripts == MINI_TRANSCRIPTS
         assert (tally.read, tally.kept, tally.source) == (2, 2, path.name)
+        assert lengths == {}
         introns, intron_tally = introns_of(transcripts, path.name)
         assert introns == [Intron(*intron) for intron in mini_genome.introns]
         assert (intron_tally.read, intron_tally.kept) == (2, 2)
@@ -60,11 +73,15 @@ def test_the_designed_introns_begin_with_gt_and_end_with_ag(mini_genome: "MiniGe
     assert ends == [("GT", "AG")] * 2
 
 
-@pytest.mark.parametrize("change", ["gzip", "crlf", "bom", "rows reversed", "comments and blank lines"])
-@pytest.mark.parametrize("form", ["gtf", "gff3"])
-def test_the_form_of_the_file_does_not_matter(mini_genome: "MiniGenome", form: str, change: str) -> None:
-    path: Path = getattr(mini_genome, form)
-    content = path.read_bytes()
+@pytest.mark.parametrize(
+    "change", ["gzip", "crlf", "bom", "rows reversed", "comments and blank lines", "lines for a browser"]
+)
+@pytest.mark.parametrize("form", DDX11L1)
+def test_the_form_of_the_file_does_not_matter(tmp_path: Path, form: str, change: str) -> None:
+    path = tmp_path / "annotation"
+    content = DDX11L1[form].encode()
+    path.write_bytes(content)
+    expected = read_annotation(path).transcripts
     lines = content.splitlines(keepends=True)
     path.write_bytes(
         {
@@ -72,189 +89,192 @@ def test_the_form_of_the_file_does_not_matter(mini_genome: "MiniGenome", form: s
             "crlf": content.replace(b"\n", b"\r\n"),
             "bom": b"\xef\xbb\xbf" + content,
             "rows reversed": b"".join(lines[::-1]),
-            "comments and blank lines": b"#!genome-build\n\n" + b"# note\n\n".join(lines),
+            "comments and blank lines": b"#!genome-build\n\n \n" + b"# note\n\n".join(lines),
+            "lines for a browser": b'browser position chr1:1-9\ntrack name=x description="a b"\n' + content,
         }[change]
     )
-    assert sorted(read_annotation(path)[0]) == MINI_TRANSCRIPTS
+    assert sorted(read_annotation(path).transcripts) == sorted(expected)
 
 
-def test_the_span_of_a_transcript_is_its_pre_mrna() -> None:
-    assert [transcript.span for transcript in MINI_TRANSCRIPTS] == [(10, 55), (65, 110)]
+names = st.text(st.sampled_from("ab01.:_-|=,;%&()é '/+"), max_size=8)
 
 
-def test_an_intron_shared_by_transcripts_counts_once_with_the_gene_of_the_first() -> None:
-    transcripts = [
-        Transcript("a", "first", "c", "+", ((0, 10), (50, 60), (100, 110))),
-        Transcript("b", "second", "c", "+", ((5, 10), (50, 60))),
-        Transcript("c", "third", "c", "-", ((5, 10), (50, 60))),
-        Transcript("d", "fourth", "d", "+", ((5, 10), (50, 60))),
-    ]
-    introns, tally = introns_of(transcripts, "here")
-    assert introns == [
-        Intron("c", 10, 50, "+", "first"),
-        Intron("c", 60, 100, "+", "first"),
-        Intron("c", 10, 50, "-", "third"),
-        Intron("d", 10, 50, "+", "fourth"),
-    ]
-    assert (tally.read, tally.dropped) == (5, {"also in another transcript": 1})
+@st.composite
+def genes(draw: st.DrawFn) -> list[Transcript]:
+    found = []
+    for name in draw(st.lists(names.map("t{}".format), min_size=1, max_size=5, unique=True)):
+        # Steps from one end of an exon to the next; exons may touch.
+        start, *steps = draw(st.lists(st.tuples(st.integers(0, 500), st.integers(1, 500)), min_size=1, max_size=6))
+        exons = [start if start[0] < start[1] else (start[0], start[0] + start[1])]
+        for gap, length in steps:
+            exons.append((exons[-1][1] + gap, exons[-1][1] + gap + length))
+        contig, strand = draw(st.sampled_from(("chr1", "2", "X_random"))), draw(st.sampled_from("+-"))
+        found.append(Transcript(name, f"g{draw(names)}", contig, strand, tuple(exons)))
+    return found
 
 
-@pytest.mark.parametrize(("gap", "is_intron"), [(0, False), (1, False), (19, False), (20, True)])
-def test_a_gap_of_less_than_twenty_is_no_intron(gap: int, is_intron: bool) -> None:
-    introns, tally = introns_of([Transcript("a", "g", "c", "+", ((0, 10), (10 + gap, 40 + gap)))], "here")
-    assert [(intron.start, intron.end) for intron in introns] == ([(10, 10 + gap)] if is_intron else [])
-    assert tally.dropped == ({} if is_intron else {"shorter than 20 nt": 1})
-
-
-def test_coding_rows_stand_in_for_exons_only_where_a_transcript_has_no_exon_row(tmp_path: Path) -> None:
-    path = annotation_file(
-        tmp_path,
-        row(1, 100, gtf("both")),
-        row(201, 300, gtf("both")),
-        row(51, 100, gtf("both"), feature="CDS"),
-        row(201, 250, gtf("coding"), feature="CDS"),
-        row(51, 100, gtf("coding"), feature="CDS"),
-        row(51, 53, gtf("coding"), feature="start_codon"),
-    )
-    transcripts, tally = read_annotation(path)
-    assert exons_of(transcripts) == {"both": ((0, 100), (200, 300)), "coding": ((50, 100), (200, 250))}
-    assert tally.changed == {"exons taken from CDS rows": 1}
-
-
-def test_other_features_and_repeated_rows_add_no_exon(tmp_path: Path) -> None:
-    transcripts = read(
-        tmp_path,
-        row(1, 900, gtf("t"), feature="transcript"),
-        row(1, 100, gtf("t")),
-        row(1, 100, gtf("t")),
-        row(101, 200, gtf("t"), feature="intron"),
-        row(201, 300, gtf("t")),
-    )
-    assert exons_of(transcripts) == {"t": ((0, 100), (200, 300))}
-
-
-def test_exons_that_touch_do_not_overlap(tmp_path: Path) -> None:
-    transcripts = read(tmp_path, row(1, 100, gtf("t")), row(101, 200, gtf("t")))
-    assert exons_of(transcripts) == {"t": ((0, 100), (100, 200))}
-
-
-def test_an_exon_with_several_parents_belongs_to_each(tmp_path: Path) -> None:
-    transcripts = read(
-        tmp_path,
-        row(1, 300, "ID=a;Parent=gene", feature="mRNA"),
-        row(1, 300, "ID=b;Parent=gene,other", feature="mRNA"),
-        row(1, 100, "ID=e1;Parent=a,b"),
-        row(201, 300, "Parent=b"),
-    )
-    assert exons_of(transcripts) == {"a": ((0, 100),), "b": ((0, 100), (200, 300))}
-    assert [transcript.gene for transcript in transcripts] == ["gene", "gene"]
-
-
-def test_an_encoded_comma_is_part_of_a_name(tmp_path: Path) -> None:
-    transcripts = read(
-        tmp_path,
-        row(1, 300, "ID=rna%2C1%3B%20x;Parent=gene%3D1", feature="mRNA"),
-        row(1, 100, "Parent=rna%2C1%3B%20x,second"),
-    )
-    assert [(transcript.name, transcript.gene) for transcript in transcripts] == [
-        ("rna,1; x", "gene=1"),
-        ("second", "second"),
+def as_gtf(transcripts: Iterable[Transcript]) -> list[str]:
+    return [
+        f'{t.contig}\t.\texon\t{start + 1}\t{end}\t.\t{t.strand}\t.\tgene_id "{t.gene}"; transcript_id "{t.name}";\n'
+        for t in transcripts
+        for start, end in t.exons
     ]
 
 
-def test_sequence_at_the_end_of_gff3_is_not_read_as_rows(tmp_path: Path) -> None:
-    for tail in ("##FASTA\n>c\nACGT ACGT\n", ">c\nACGT\n"):
-        assert exons_of(read(tmp_path, row(1, 100, "Parent=t"), tail)) == {"t": ((0, 100),)}
+def as_gff3(transcripts: Iterable[Transcript]) -> list[str]:
+    lines = []
+    for t in transcripts:
+        name, place = quote(t.name, safe=""), f"\t.\t{t.strand}\t.\t"
+        lines.append(f"{t.contig}\t.\tmRNA\t{t.span[0] + 1}\t{t.span[1]}{place}ID={name};Parent={quote(t.gene, '')}\n")
+        lines += [f"{t.contig}\t.\texon\t{start + 1}\t{end}{place}Parent={name}\n" for start, end in t.exons]
+    return lines
 
 
-def test_exons_of_refseq_gff3_find_gene_through_the_transcript(tmp_path: Path) -> None:
-    transcripts = read(
-        tmp_path,
-        row(1, 300, "ID=gene-TP53;Name=TP53;gbkey=Gene;gene=TP53", feature="gene"),
-        row(1, 300, "ID=rna-NM_1.2;Parent=gene-TP53;Name=NM_1.2;transcript_id=NM_1.2", feature="mRNA"),
-        row(1, 100, "ID=exon-NM_1.2-1;Parent=rna-NM_1.2;gene=TP53;product=a b;transcript_id=NM_1.2"),
-        row(201, 300, "ID=exon-NM_1.2-2;Parent=rna-NM_1.2;gene=TP53;transcript_id=NM_1.2"),
-        row(201, 250, "ID=cds-NP_1.2;Parent=rna-NM_1.2;gene=TP53", feature="CDS"),
-    )
-    assert transcripts == [Transcript("rna-NM_1.2", "gene-TP53", "c", "+", ((0, 100), (200, 300)))]
+def as_bed12(transcripts: Iterable[Transcript]) -> list[str]:
+    lines = []
+    for t in transcripts:
+        sizes = ",".join(str(end - start) for start, end in t.exons)
+        starts = ",".join(str(start - t.span[0]) for start, _ in t.exons)
+        place = f"{t.contig}\t{t.span[0]}\t{t.span[1]}\t{t.name}\t0\t{t.strand}\t{t.span[0]}\t{t.span[1]}\t0"
+        lines.append(f"{place}\t{len(t.exons)}\t{sizes}\t{starts}\n")
+    return lines
 
 
-def test_exons_of_ensembl_gtf_are_joined_by_transcript_id(tmp_path: Path) -> None:
-    tail = 'gene_version "12"; {}; exon_number "1"; gene_name "TXN; DC12"; tag "basic"; tag "MANE Select";'
-    transcripts = read(
-        tmp_path,
-        row(1, 300, 'gene_id "ENSG1"; gene_name "x";', feature="gene", strand="-"),
-        row(201, 300, 'gene_id "ENSG1"; ' + tail.format('transcript_id "ENST1"'), strand="-"),
-        row(1, 100, 'gene_id "ENSG1"; ' + tail.format('transcript_id "ENST1"'), strand="-"),
-        row(1, 100, 'gene_id "ENSG1"; ' + tail.format('transcript_id "ENST2"'), strand="-"),
-    )
-    assert transcripts == [
-        Transcript("ENST1", "ENSG1", "c", "-", ((0, 100), (200, 300))),
-        Transcript("ENST2", "ENSG1", "c", "-", ((0, 100),)),
-    ]
+def as_genepred(transcripts: Iterable[Transcript]) -> list[str]:
+    lines = []
+    for t in transcripts:
+        starts, ends = ("".join(f"{bound}," for bound in bounds) for bounds in zip(*t.exons, strict=True))
+        place = f"{t.name}\t{t.contig}\t{t.strand}\t{t.span[0]}\t{t.span[1]}\t{t.span[0]}\t{t.span[0]}"
+        lines.append(f"{place}\t{len(t.exons)}\t{starts}\t{ends}\t0\t{t.gene}\tunk\tunk\t{'-1,' * len(t.exons)}\n")
+    return lines
 
 
-@pytest.mark.parametrize("attributes", ["gene_id g; transcript_id t", 'transcript_id "t"; gene_id "g=1";'])
-def test_gtf_is_known_by_the_blank_after_its_first_key(tmp_path: Path, attributes: str) -> None:
-    assert [transcript.name for transcript in read(tmp_path, row(1, 100, attributes))] == ["t"]
+@settings(deadline=None, max_examples=50)
+@pytest.mark.parametrize("written", [as_gtf, as_gff3, as_bed12, as_genepred])
+@given(transcripts=genes(), data=st.data())
+def test_transcripts_written_in_any_order_are_read_back(
+    tmp_path_factory: pytest.TempPathFactory,
+    written: Callable[[list[Transcript]], list[str]],
+    transcripts: list[Transcript],
+    data: st.DataObject,
+) -> None:
+    path = tmp_path_factory.getbasetemp() / f"{written.__name__}.txt"
+    path.write_text("".join(data.draw(st.permutations(written(transcripts)))), encoding="utf-8")
+    if written is as_bed12:
+        transcripts = [transcript._replace(gene=transcript.name) for transcript in transcripts]
+    assert sorted(read_annotation(path).transcripts) == sorted(transcripts)
 
 
-def test_gff3_is_known_even_if_its_first_value_has_blanks_and_quotes(tmp_path: Path) -> None:
-    first = row(1, 9, 'Name=a "b" c', feature="region")
-    assert [transcript.name for transcript in read(tmp_path, first, row(1, 100, "Parent=t"))] == ["t"]
+def test_gtf_and_gff3_are_told_apart_by_the_first_row_with_attributes(tmp_path: Path) -> None:
+    path = tmp_path / "annotation"
+    exon = "c\ts\texon\t1\t100\t.\t+\t.\t"
+    for text in (
+        f"{exon}gene_id g; transcript_id t\n",
+        f'{exon}transcript_id "t"; gene_id "g=1";\n',
+        f'{exon.replace("exon", "gene")}g1\n{exon}transcript_id "t"; gene_id "g1";\n',  # as AUGUSTUS writes it
+        f'{exon.replace("exon", "region")}Name=a "b" c\n{exon}Parent=t\n',
+        f"{exon.replace('exon', 'region')}.\n{exon}Parent=t\n",
+    ):
+        path.write_text(text)
+        assert [transcript.name for transcript in read_annotation(path).transcripts] == ["t"]
 
 
-def test_transcripts_that_cannot_be_are_left_out_and_counted(tmp_path: Path) -> None:
-    path = annotation_file(
-        tmp_path,
-        row(1, 100, gtf("good")),
-        row(1, 100, gtf("no strand"), strand="."),
-        row(1, 100, gtf("two strands")),
-        row(201, 300, gtf("two strands"), strand="-"),
-        row(1, 100, gtf("two contigs")),
-        row(201, 300, gtf("two contigs"), contig="d"),
-        row(1, 100, gtf("overlapping")),
-        row(100, 300, gtf("overlapping")),
-    )
-    transcripts, tally = read_annotation(path)
-    assert list(exons_of(transcripts)) == ["good"]
-    assert tally.dropped == {"no strand": 1, "exons on several contigs or strands": 2, "overlapping exons": 1}
-    assert (tally.read, tally.kept) == (5, 1)
-
-
-MALFORMED = {
-    "too few columns": ("c\ts\texon\t1\t100\t.\t+\t.\n", "expected 9 tab-separated columns, found 8"),
-    "blanks for tabs": ("c s exon 1 100 . + . Parent=t\n", "expected 9 tab-separated columns, found 1"),
-    "start beyond end": (row(101, 100, "Parent=t"), "start 101 and end 100 are no 1-based interval"),
-    "start 0": (row(0, 100, "Parent=t"), "start 0 and end 100 are no 1-based interval"),
-    "letters": (row("one", 100, "Parent=t"), "start and end must be whole numbers"),
-    "fractions": (row(1, "100.5", "Parent=t"), "start and end must be whole numbers"),
-    "no parent": (row(1, 100, "ID=exon1"), "exon row without transcript_id or Parent"),
-    "empty parent": (row(1, 100, "Parent=;ID=exon1"), "exon row without transcript_id or Parent"),
-    "coding without parent": (row(1, 9, "ID=x", feature="CDS"), "CDS row without transcript_id or Parent"),
-}
-
-
-@pytest.mark.parametrize("what", MALFORMED)
-def test_a_malformed_row_is_refused_with_file_and_line(tmp_path: Path, what: str) -> None:
-    malformed, problem = MALFORMED[what]
-    path = annotation_file(tmp_path, "##gff-version 3\n", row(1, 100, "Parent=good"), "\n", malformed)
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("c\t1\t100\tname\t0\n", 5),
+        ("c\t1\t100\n", 3),
+        ("c\ts\texon\t1\t100\t.\t+\t.\n", 8),
+        ('c s exon 1 100 . + . gene_id "g"; transcript_id "t";\n', 1),
+        (">c\nACGT\n", 1),
+        ("<!DOCTYPE html>\n", 1),
+    ],
+)
+def test_a_file_of_another_kind_is_refused_with_the_formats_there_are(tmp_path: Path, line: str, found: int) -> None:
+    path = tmp_path / "annotation.gtf"
+    path.write_text(f"# note\n{line}")
     with pytest.raises(InputError) as caught:
         read_annotation(path)
-    assert str(caught.value).startswith(f"{path}, line 4: {problem}")
+    problem = f"the columns are not those of an annotation: found {found}, separated by tabs. They should be 9 (GTF"
+    assert str(caught.value).startswith(f"{path}, line 2: {problem}")
 
 
-def test_a_gtf_row_without_transcript_id_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="line 2: exon row without transcript_id"):
-        read(tmp_path, row(1, 100, gtf("t")), row(1, 100, 'gene_id "g"; transcript_id "";'))
+def test_nine_columns_that_are_neither_gtf_nor_gff3_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "nine.bed"
+    path.write_text("c\t1\t100\tname\t0\t+\t1\t100\t255,0,0\n" * 2)
+    with pytest.raises(InputError, match="line 1: start must be a whole number, found 'name'"):
+        read_annotation(path)
+
+
+@pytest.mark.parametrize("form", ["BED12", "genePred", "refGene.txt of UCSC", "BED6"])
+def test_tags_of_a_format_without_tags_are_refused(tmp_path: Path, form: str) -> None:
+    path = tmp_path / "annotation"
+    path.write_text(DDX11L1[form])
+    with pytest.raises(InputError, match=r"line 1: this is .*(BED12|genePred|BED6).*, which has no tags\."):
+        read_annotation(path, ["MANE_Select"])
+
+
+def test_text_that_is_not_utf8_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "annotation"
+    path.write_bytes(DDX11L1["GTF"].encode() + b"chr\xe9\t.\n")
+    with pytest.raises(InputError, match="line 4: not UTF-8 text"):
+        read_annotation(path)
 
 
 def test_a_file_without_transcripts_is_refused(tmp_path: Path) -> None:
-    for rows in ([], ["# nothing\n"], [row(1, 9, "ID=g", feature="gene")]):
-        with pytest.raises(InputError, match=r"no transcript found\. Give a GTF or GFF3"):
-            read(tmp_path, *rows)
+    path = tmp_path / "annotation"
+    for text in ("", "# nothing\n", "c\ts\tgene\t1\t9\t.\t+\t.\tID=g\n"):
+        path.write_text(text)
+        with pytest.raises(InputError, match=r"no transcript found\. Give GTF or GFF3 with exon or CDS rows, BED12"):
+            read_annotation(path)
 
 
 def test_a_file_whose_transcripts_were_all_left_out_says_why(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no transcript found\. Dropped 2: no strand"):
-        read(tmp_path, row(1, 9, gtf("a"), strand="."), row(1, 9, gtf("b"), strand="."))
+    path = tmp_path / "annotation"
+    for form in ("GTF", "GFF3", "BED12", "genePred"):
+        path.write_text(DDX11L1[form].replace("\t+\t", "\t.\t"))
+        with pytest.raises(InputError, match=r"no transcript found\. Dropped 1: no strand"):
+            read_annotation(path)
+
+
+@pytest.mark.real_data
+def test_all_mane_transcripts_of_chr22_carry_the_tag(real_data: Path) -> None:
+    path = real_data / "annotation" / "chr22.MANE.refseq.GRCh38.gff.gz"
+    transcripts, tally, _ = read_annotation(path)
+    assert (len(transcripts), tally.dropped) == (423, {})
+    assert transcripts == read_annotation(path, ["MANE Select"]).transcripts
+    assert transcripts == read_annotation(path, ["MANE_Select"]).transcripts
+    with pytest.raises(InputError, match=r"no transcript has the tag basic\..* MANE_Select \(423\)\."):
+        read_annotation(path, ["basic"])
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("name", "source", "equal", "total"), [("celegans", "WormBase", 294, 299), ("dmelanogaster", "FlyBase", 244, 251)]
+)
+def test_introns_are_those_that_the_database_lists_in_rows_of_their_own(
+    real_data: Path, name: str, source: str, equal: int, total: int
+) -> None:
+    """The few that differ reach beyond the piece of the chromosome that the file was cut to."""
+    path = real_data / "invertebrates" / f"{name}.1pct.gff3.gz"
+    listed = defaultdict(set)
+    with gzip.open(path, "rt") as lines:
+        for columns in (line.rstrip("\n").split("\t") for line in lines):
+            if columns[1:3] == [source, "intron"]:
+                (parents,) = (part for part in columns[8].split(";") if part.startswith("Parent="))
+                for parent in parents.removeprefix("Parent=").split(","):
+                    listed[parent].add((int(columns[3]) - 1, int(columns[4])))
+    exons = {transcript.name: transcript.exons for transcript in read_annotation(path).transcripts}
+    found = {parent: {(left[1], right[0]) for left, right in pairwise(exons[parent])} for parent in listed}
+    assert all(found[parent] <= listed[parent] for parent in listed)
+    assert (sum(found[parent] == listed[parent] for parent in listed), len(listed)) == (equal, total)
+
+
+@pytest.mark.real_data
+def test_splice_junctions_without_a_strand_are_refused(real_data: Path, tmp_path: Path) -> None:
+    with gzip.open(real_data / "annotation" / "gencode_v26_intron.hg38.bed.gz", "rt") as lines:
+        head = [next(lines) for _ in range(3)]
+    path = tmp_path / "introns.bed"
+    path.write_text("".join(head))
+    with pytest.raises(InputError, match="line 1: the columns are not those of an annotation: found 4"):
+        read_annotation(path)

@@ -166,12 +166,6 @@ def test_a_broken_file_is_refused_by_name_and_leaves_nothing_in_the_cache(tmp_pa
     assert names_in(cache) == []
 
 
-def test_a_letter_that_is_no_ascii_is_refused_where_it_is_read(tmp_path: Path) -> None:
-    genome = Genome(written(tmp_path / "genome.fa", b">x\n" + b"ACGT" * 20 + "é\n".encode()), tmp_path / "cache")
-    with pytest.raises(InputError, match=r"genome\.fa: contig x has letters that are no nucleotide code"):
-        genome.fetch("x", 0, genome.lengths["x"])
-
-
 def test_a_missing_file_and_a_folder_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.fa: no such file"):
         Genome(tmp_path / "none.fa", tmp_path / "cache")

@@ -16,8 +16,8 @@ from tqdm import tqdm
 
 from simcsp.config import OptimiserConfig
 from simcsp.console import quiet_libraries
-from simcsp.datasets.corpus import REGIONS, TOKENS, Corpus
-from simcsp.sequence.alphabet import A
+from simcsp.datasets.corpus import REGIONS, SOFT, TOKENS, Corpus
+from simcsp.sequence.alphabet import A, C
 from simcsp.training.batches import Batch
 from simcsp.training.checkpoint import Progress
 from simcsp.training.loop import Measure, Plan, train
@@ -85,6 +85,17 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     region = {"species": "x", "contig": "c", "start": 0, "end": 400, "strand": "+", "offset": 0}
     pq.write_table(pa.table({name: [value] for name, value in region.items()}), folder / REGIONS)
     return Corpus(folder, window=12)
+
+
+@pytest.fixture(scope="session")
+def soft_corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """Windows of 30 nt from one region of 400 in which every A and C is written in lower case."""
+    folder = tmp_path_factory.mktemp("soft")
+    tokens = np.random.default_rng(0).integers(A, A + 4, size=400, dtype=np.uint8)
+    (tokens | np.where(tokens <= C, SOFT, 0).astype(np.uint8)).tofile(folder / TOKENS)
+    region = {"species": "x", "contig": "c", "start": 0, "end": 400, "strand": "+", "offset": 0}
+    pq.write_table(pa.table({name: [value] for name, value in region.items()}), folder / REGIONS)
+    return Corpus(folder, window=30)
 
 
 @pytest.fixture

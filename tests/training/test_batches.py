@@ -7,16 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from simcsp.config import PhaseConfig
+from simcsp.config import PhaseConfig, PretrainConfig
 from simcsp.datasets.corpus import Corpus
 from simcsp.datasets.windows import WindowTable, window_table
-from simcsp.sequence.alphabet import CLS, FIRST_NUCLEOTIDE, MASK, SEP
+from simcsp.sequence.alphabet import CLS, FIRST_NUCLEOTIDE, MASK, SEP, A, C
 from simcsp.training.batches import Batch, EpochBatches, PretrainingBatches
 
 LENGTH = 12  # of the corpus's windows
 MLM = PhaseConfig(batch_size=5)
 SIMCSP = PhaseConfig(batch_size=5, mlm_weight=0.0, contrastive_weight=1.0)
 BOTH = PhaseConfig(batch_size=5, mlm_weight=1.0, contrastive_weight=1.0)
+SETTINGS = PretrainConfig(mask_share=0.3)
 PHASES = pytest.mark.parametrize("phase", [MLM, SIMCSP, BOTH], ids=["mlm", "simcsp", "both"])
 
 
@@ -32,18 +33,18 @@ def is_pure(batches: PretrainingBatches | EpochBatches, steps: Sequence[int]) ->
 
 @PHASES
 def test_pretraining_batch_depends_on_seed_and_step_only(corpus: Corpus, phase: PhaseConfig) -> None:
-    batches = PretrainingBatches(corpus, phase, 0.3, seed=1)
+    batches = PretrainingBatches(corpus, phase, SETTINGS, seed=1)
     assert is_pure(batches, [7, 0, 3])
-    assert equal(batches(3), PretrainingBatches(corpus, phase, 0.3, seed=1)(3))
+    assert equal(batches(3), PretrainingBatches(corpus, phase, SETTINGS, seed=1)(3))
     assert not equal(batches(3), batches(4))
-    assert not equal(batches(3), PretrainingBatches(corpus, phase, 0.3, seed=2)(3))
+    assert not equal(batches(3), PretrainingBatches(corpus, phase, SETTINGS, seed=2)(3))
 
 
 @PHASES
 def test_windows_are_of_the_corpus_between_cls_and_sep(corpus: Corpus, phase: PhaseConfig) -> None:
-    batch = PretrainingBatches(corpus, phase, 0.3, seed=1)(0)
+    batch = PretrainingBatches(corpus, phase, SETTINGS, seed=1)(0)
     assert {name: part.dtype for name, part in batch.items()} == {
-        "tokens": torch.int64, "original": torch.int64, "chosen": torch.bool,
+        "tokens": torch.int64, "original": torch.int64, "chosen": torch.bool, "weight": torch.float32,
     }  # fmt: skip
     for part in (batch["original"], batch["tokens"]):
         assert part.shape == (5 if phase is MLM else 10, LENGTH + 2)
@@ -59,27 +60,43 @@ def corpus_file(corpus: Corpus) -> str:
 
 
 def test_without_mlm_nothing_is_hidden_and_nothing_asked(corpus: Corpus) -> None:
-    batch = PretrainingBatches(corpus, SIMCSP, 0.3, seed=1)(0)
+    batch = PretrainingBatches(corpus, SIMCSP, SETTINGS, seed=1)(0)
     assert not batch["chosen"].any()
     assert torch.equal(batch["tokens"], batch["original"])
 
 
 @pytest.mark.parametrize("phase", [SIMCSP, BOTH], ids=["simcsp", "both"])
 def test_contrastive_batch_holds_each_window_twice_in_the_same_order(corpus: Corpus, phase: PhaseConfig) -> None:
-    first, second = PretrainingBatches(corpus, phase, 0.3, seed=1)(0)["original"].chunk(2)
+    first, second = PretrainingBatches(corpus, phase, SETTINGS, seed=1)(0)["original"].chunk(2)
     assert torch.equal(first, second)
     assert len(torch.unique(first, dim=0)) == 5
 
 
 def test_both_views_are_masked_each_in_its_own_way(corpus: Corpus) -> None:
-    first, second = PretrainingBatches(corpus, BOTH, 0.3, seed=1)(0)["chosen"].chunk(2)
+    first, second = PretrainingBatches(corpus, BOTH, SETTINGS, seed=1)(0)["chosen"].chunk(2)
     assert first.any()
     assert second.any()
     assert not torch.equal(first, second)
 
 
+def test_soft_masked_bases_weigh_what_the_settings_say(soft_corpus: Corpus) -> None:
+    settings = PretrainConfig(soft_masked_weight=0.25)
+    batch = PretrainingBatches(soft_corpus, PhaseConfig(batch_size=20, contrastive_weight=1.0), settings, seed=1)(0)
+    inside = batch["weight"][:, 1:-1]
+    # The corpus of the fixture writes A and C in lower case, on whichever strand it is read.
+    assert torch.equal(inside == 0.25, torch.isin(batch["original"][:, 1:-1], torch.tensor([A, C])))
+    assert set(inside.flatten().tolist()) == {0.25, 1.0}
+
+
+def test_lengths_are_even_and_cover_the_range_and_each_batch_has_one(soft_corpus: Corpus) -> None:
+    batches = PretrainingBatches(soft_corpus, MLM, PretrainConfig(lengths=(20, 30)), seed=1)
+    lengths = [batches(step)["tokens"].shape[1] - 2 for step in range(100)]
+    assert set(lengths) == set(range(20, 31, 2))
+    assert is_pure(batches, [5, 2])
+
+
 def test_mlm_asks_for_the_share_it_was_given_and_hides_only_there(corpus: Corpus) -> None:
-    batches = PretrainingBatches(corpus, PhaseConfig(batch_size=500), 0.3, seed=1)
+    batches = PretrainingBatches(corpus, PhaseConfig(batch_size=500), SETTINGS, seed=1)
     batch = batches(0)
     assert float(batch["chosen"][:, 1:-1].float().mean()) == pytest.approx(0.3, abs=0.02)
     assert torch.equal(batch["tokens"][~batch["chosen"]], batch["original"][~batch["chosen"]])

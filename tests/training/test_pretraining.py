@@ -151,4 +151,4 @@ def test_phases_differ_in_seed_and_follow_their_settings(
     plan, batches = seen[0]
     assert (plan.steps, plan.evaluate_every, plan.save_every, plan.optimiser) == (4, 2, 2, PHASE)
     assert plan.patience == 0
-    assert batches.mask_share == CONFIG.pretrain.mask_share
+    assert batches.settings == CONFIG.pretrain

@@ -1,14 +1,15 @@
 """A genome and its annotation, opened together and checked against each other."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from simcsp.errors import InputError
-from simcsp.sequence.alphabet import Tokens, encode
+from simcsp.sequence.alphabet import Tokens
 from simcsp.sequence.annotation import Interval, Intron, Transcript, introns_of, read_annotation
-from simcsp.sequence.fasta import Genome
+from simcsp.sequence.assembly import explain_mismatch, match_contigs, require_assembly
+from simcsp.sequence.fasta import Genome, nucleotides
 from simcsp.sequence.sites import intron_ends
 from simcsp.tally import Tally
 
@@ -46,37 +47,55 @@ class Contig(NamedTuple):
 
 
 class AnnotatedGenome:
-    """FASTA plus GTF/GFF3 of the same assembly.
+    """FASTA plus annotation of the same assembly; contigs are called as in the FASTA.
 
     Args:
         fasta: the genome.
         annotation: its annotation.
         cache: folder for the FASTA index.
+        tags: only transcripts with one of these tags of GTF or GFF3; all if empty.
+        assembly: name that the FASTA must turn out to have; any if None.
         ignore_missing_contigs: drop (and count) transcripts on contigs the FASTA lacks instead of stopping.
         apart: nt between the spans of genes of different groups; with the length of a window, no two windows of
             different groups overlap.
 
     Raises:
-        InputError: if contigs are missing or an annotated exon ends beyond its contig.
+        InputError: if the FASTA is of another assembly than it should be, if contigs are missing or of another
+            length than the annotation declares, or if an annotated exon ends beyond its contig.
     """
 
     def __init__(
-        self, fasta: Path, annotation: Path, cache: Path, *, ignore_missing_contigs: bool = False, apart: int = 0
+        self,
+        fasta: Path,
+        annotation: Path,
+        cache: Path,
+        *,
+        tags: Sequence[str] = (),
+        assembly: str | None = None,
+        ignore_missing_contigs: bool = False,
+        apart: int = 0,
     ) -> None:
         self.fasta, self.annotation, self.apart = fasta, annotation, apart
-        transcripts, transcript_tally = read_annotation(annotation)
+        transcripts, transcript_tally, declared = read_annotation(annotation, tags)
         self.genome = Genome(fasta, cache)
-        self.transcripts = [transcript for transcript in transcripts if transcript.contig in self.genome.lengths]
-        lost = len(transcripts) - len(self.transcripts)
-        if lost and not (self.transcripts and ignore_missing_contigs):
-            raise _contigs_do_not_match(fasta, annotation, transcripts, list(self.genome.lengths))
-        if lost:
-            transcript_tally.dropped["contig not in the FASTA"] += lost
+        require_assembly(self.genome.lengths, assembly, fasta)
+        self._contigs = Tally("contigs", fasta.name)
+        contig_of = match_contigs(
+            dict.fromkeys(transcript.contig for transcript in transcripts),
+            self.genome.lengths,
+            declared=declared,
+            fasta=fasta,
+            path=annotation,
+            ignore_missing=ignore_missing_contigs,
+            tally=self._contigs,
+        )
+        self.transcripts = [t._replace(contig=contig_of[t.contig]) for t in transcripts if t.contig in contig_of]
+        if len(self.transcripts) < len(transcripts):
+            transcript_tally.dropped["contig not in the FASTA"] += len(transcripts) - len(self.transcripts)
         self._check_ends()
         self.introns, intron_tally = introns_of(self.transcripts, annotation.name)
-        self._letters = Tally("contigs", fasta.name)
         self._counted: set[str] = set()
-        self.tallies = [transcript_tally, intron_tally, self._letters]
+        self.tallies = [transcript_tally, intron_tally, self._contigs]
 
     def contigs(self) -> Iterator[Contig]:
         """Annotated contigs, one in memory at a time, in the order of the FASTA."""
@@ -87,7 +106,8 @@ class AnnotatedGenome:
             introns[intron.contig].append(intron)
         for name, length in self.genome.lengths.items():
             if name in transcripts:
-                tokens = read_tokens(self.genome, name, 0, length, self._letters_of(name))
+                letters = self.genome.fetch(name, 0, length)
+                tokens = nucleotides(letters, self._tally_of(name), path=self.fasta, contig=name)
                 loci = [
                     locus
                     for strand in "+-"
@@ -114,17 +134,17 @@ class AnnotatedGenome:
             raise InputError(
                 f"only {rate:.1%} of {total:,} introns are GT–AG in {self.fasta}; 98–99 % are in the right assembly",
                 path=self.annotation,
-                hint="FASTA and annotation are of different assemblies; give a matching pair",
+                hint=self._explain_mismatch(),
             )
         return rate
 
-    def _letters_of(self, contig: str) -> Tally:
+    def _tally_of(self, contig: str) -> Tally:
         """Where the changed letters of a contig are counted: a contig that is read again counts once."""
         if contig in self._counted:
             return Tally("contigs", contig)
         self._counted.add(contig)
-        self._letters.read += 1
-        return self._letters
+        self._contigs.read += 1
+        return self._contigs
 
     def _check_ends(self) -> None:
         for transcript in self.transcripts:
@@ -133,48 +153,14 @@ class AnnotatedGenome:
                     f"transcript {transcript.name} ends at {transcript.span[1]:,}, beyond {transcript.contig} "
                     f"({self.genome.lengths[transcript.contig]:,} nt) of {self.fasta}",
                     path=self.annotation,
-                    hint="FASTA and annotation are of different assemblies; give a matching pair",
+                    hint=self._explain_mismatch(),
                 )
 
-
-def read_tokens(genome: Genome, contig: str, start: int, end: int, tally: Tally) -> Tokens:
-    """Encode ``contig[start:end]``; letters that had to be changed are counted in ``tally``.
-
-    Raises:
-        InputError: if a letter is no nucleotide code.
-    """
-    encoded = encode(genome.fetch(contig, start, end))
-    if encoded.unknown:
-        raise InputError(
-            f"contig {contig} has {encoded.unknown:,} letters that are no nucleotide code", path=genome.path
-        )
-    if encoded.ambiguous:
-        tally.changed["ambiguous letters read as N"] += encoded.ambiguous
-    return encoded.tokens
-
-
-def _contigs_do_not_match(
-    fasta: Path, annotation: Path, transcripts: list[Transcript], present: list[str]
-) -> InputError:
-    annotated = list(dict.fromkeys(transcript.contig for transcript in transcripts))
-    missing = [name for name in annotated if name not in present]
-    bare = {name.removeprefix("chr") for name in present}
-    if any(name.removeprefix("chr") in bare for name in missing):
-        hint = "They spell names differently (chr1 against 1); rename the contigs of one of them"
-    elif len(missing) == len(annotated):
-        hint = "FASTA and annotation have no contig in common; give a matching pair"
-    else:
-        hint = "Give matching files, or set ignore_missing_contigs: true to leave these out"
-    return InputError(
-        f"{len(missing):,} of {len(annotated):,} contigs ({_first(missing)}) are not in {fasta}, "
-        f"which has {_first(present)}",
-        path=annotation,
-        hint=hint,
-    )
-
-
-def _first(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+    def _explain_mismatch(self) -> str:
+        reach: dict[str, int] = {}
+        for transcript in self.transcripts:
+            reach[transcript.contig] = max(reach.get(transcript.contig, 0), transcript.span[1])
+        return explain_mismatch(self.genome.lengths, reach)
 
 
 def _loci(transcripts: list[Transcript], strand: str) -> list[Locus]:

@@ -1,26 +1,46 @@
-"""Grouped, stratified parts of a window table, and the folds made of them.
+"""Parts of a window table with what is alike kept together, and the folds made of them.
 
 A table is cut into ``2 k + 1`` parts of whole groups. The last one, the *selection* part, is for choices made
 during pre-training (which checkpoint has the best SCCS and NMI) and for hyper-parameters; it is in no fold. Fold
 ``i`` tests on parts ``2 i`` and ``2 i + 1``, validates on the next one, and trains on the others: 70/10/20 for
 k = 5, the proportions of Chen et al. (2024), with groups kept together where theirs were split.
+
+What a group is, `split.by` says:
+
+- ``group``: what the source says (gene, locus, table of clusters); windows of which it says nothing are clustered by
+  sequence among themselves.
+- ``chromosome``: a contig of one species; ``species``: all its contigs.
+- ``cluster``: a cluster of similar sequence (:mod:`simcsp.datasets.clusters`), whatever the source says.
+- ``label``: nothing is kept together. This is the published split of SpliceBERT, SimCSP and RiNALMo on Spliceator's
+  GS_1: scikit-learn's ``StratifiedKFold`` over the labels alone, shuffled (Chen et al. with 10 folds and seed 2020).
+  In the Nucleotide Transformer's copy of GS_1, 24 % of the test windows have a near-duplicate in training (8-mer
+  Jaccard index of 0.7 or more), so scores gain from what a model remembers; ``python src/evaluate.py leakage`` says how
+  much.
 """
 
 import hashlib
+import re
 import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from simcsp.config import SplitConfig
+from simcsp.datasets.clusters import sequence_clusters
 from simcsp.datasets.windows import WindowTable
 from simcsp.errors import InputError
 
 Rows = NDArray[np.intp]
+Names = NDArray[np.str_]
 
 _LEAST_WINDOWS = 20  # in a part: below, SCCS and AUROC are chance, or undefined
+_LARGEST_GROUP = 0.5  # of all windows: a larger one leaves no balance to speak of
+_PLACE = re.compile(r"(?P<contig>.+):(?P<start>\d+)-(?P<end>\d+):[+-]")
+_KINDS = {  # of groups, in the words of an error
+    "group": "groups", "chromosome": "chromosomes", "species": "species", "cluster": "clusters", "label": "windows",
+}  # fmt: skip
 
 
 class Fold(NamedTuple):
@@ -31,29 +51,58 @@ class Fold(NamedTuple):
     test: Rows
 
 
+class Places(NamedTuple):
+    """Where windows lie.
+
+    Attributes:
+        known: ``(n,)`` whether the origin has coordinates; the other columns are empty or 0 where it has none.
+        contig: ``(n,)``.
+        middle: ``(n,)`` middle of the interval, 0-based, on the forward strand: that of the window, whether the origin
+            names the window or its site.
+    """
+
+    known: NDArray[np.bool_]
+    contig: Names
+    middle: NDArray[np.int64]
+
+
 def assign_parts(table: WindowTable, split: SplitConfig) -> WindowTable:
     """Give every window a part; windows of one group get the same one.
 
-    Parts are balanced over the four strata label × site type as far as whole groups allow.
+    Parts are balanced over the four strata label × site type as far as whole groups allow; those of the published
+    split (``split.by`` is ``label``) over labels alone.
+
+    Returns:
+        The table with its parts, and with ``group`` naming what was kept together.
 
     Raises:
-        InputError: if there are fewer groups or windows than parts need, or a part would lack one of the two labels.
+        InputError: if groups cannot be told, if there are fewer of them or of the windows than parts need, if one of
+            them holds most of the windows, or if a part would lack one of the two labels.
     """
     parts = 2 * split.folds + 1
-    groups = np.unique(table.group).size
-    if groups < parts:
-        raise InputError(
-            f"{groups} groups of windows cannot fill {parts} parts ({split.folds} folds of 2, and 1 for choices)",
-            hint="Give more genes, or fewer split.folds",
-        )
-    assigned = _balanced(2 * table.label + table.site_type, table.group, parts, split.seed)
+    table = table._replace(group=_kept_together(table, split))
+    _require_enough(table, split, parts)
+    if split.by == "label":
+        assigned = _stratified(table.label, parts, split.seed)
+    else:
+        assigned = _balanced(2 * table.label + table.site_type, table.group, parts, split.seed)
     for part in range(parts):
         if np.unique(table.label[assigned == part]).size < 2:
             raise InputError(
                 f"part {part} of the split has windows of one label only",
-                hint="Give more genes, or fewer split.folds",
+                hint="Give more genes, fewer split.folds, or another split.by",
             )
     return table._replace(part=assigned)
+
+
+def places(origin: Names) -> Places:
+    """Read origins of the form ``contig:start-end:strand``; others (``file:record``) have no place."""
+    found = [_PLACE.fullmatch(text) for text in origin.tolist()]
+    return Places(
+        np.array([one is not None for one in found], dtype=bool),
+        np.array([one["contig"] if one else "" for one in found], dtype=str),
+        np.array([(int(one["start"]) + int(one["end"])) // 2 if one else 0 for one in found], dtype=np.int64),
+    )
 
 
 def require_usable_parts(table: WindowTable, split: SplitConfig) -> None:
@@ -74,7 +123,68 @@ def require_usable_parts(table: WindowTable, split: SplitConfig) -> None:
             )
 
 
-def _balanced(strata: NDArray[np.uint8], group: NDArray[np.str_], parts: int, seed: int) -> NDArray[np.int8]:
+def _kept_together(table: WindowTable, split: SplitConfig) -> Names:
+    """Group of every window, as `split.by` asks."""
+    if split.by == "group":
+        return _with_clusters(table, table.group == "", split)
+    if split.by == "cluster":
+        return _with_clusters(table, np.ones(len(table.group), dtype=bool), split)
+    if split.by == "chromosome":
+        return _chromosomes(table)
+    return table.species if split.by == "species" else np.array([f"window:{row}" for row in range(len(table.group))])
+
+
+def _with_clusters(table: WindowTable, rows: NDArray[np.bool_], split: SplitConfig) -> Names:
+    """The given groups, but ``cluster:17`` and the like for the chosen rows, which are clustered among themselves."""
+    if not rows.any():
+        return table.group
+    group = table.group.astype(object)
+    group[rows] = [f"cluster:{number}" for number in sequence_clusters(table.tokens[rows], split).tolist()]
+    return group.astype(str)
+
+
+def _chromosomes(table: WindowTable) -> Names:
+    known, contig, _ = places(table.origin)
+    if not known.all():
+        raise InputError(
+            f"{np.count_nonzero(~known):,} windows have no coordinates (the first is {table.origin[~known][0]}), so "
+            "chromosomes cannot be kept together",
+            hint="Set split.by to cluster",
+        )
+    return np.array([f"{species} {name}" for species, name in zip(table.species, contig, strict=True)])
+
+
+def _require_enough(table: WindowTable, split: SplitConfig, parts: int) -> None:
+    """Refuse groups that no split can balance."""
+    names, sizes = np.unique(table.group, return_counts=True)
+    if names.size < parts:
+        raise InputError(
+            f"{names.size} {_KINDS[split.by]} of windows cannot fill {parts} parts ({split.folds} folds of 2, and 1 "
+            "for choices)",
+            hint="Give more genes, fewer split.folds, or another split.by",
+        )
+    largest = int(np.argmax(sizes))
+    if sizes[largest] > _LARGEST_GROUP * len(table.group):
+        raise InputError(
+            f"{sizes[largest]:,} of {len(table.group):,} windows are in one of the {_KINDS[split.by]} "
+            f"({names[largest]}), so parts cannot be balanced",
+            hint="Set split.by to something finer; if these are clusters, a larger split.shared keeps less together",
+        )
+
+
+def _stratified(label: NDArray[np.uint8], parts: int, seed: int) -> NDArray[np.int8]:
+    """Part of every row, stratified by label and nothing else."""
+    rarest = int(np.bincount(label, minlength=2).min())
+    if rarest < parts:
+        raise InputError(f"{rarest} windows of one label cannot fill {parts} parts", hint="Give fewer split.folds")
+    assigned = np.empty(len(label), dtype=np.int8)
+    splitter = StratifiedKFold(n_splits=parts, shuffle=True, random_state=seed)
+    for part, (_, rows) in enumerate(splitter.split(np.zeros(len(label)), label)):
+        assigned[rows] = part
+    return assigned
+
+
+def _balanced(strata: NDArray[np.uint8], group: Names, parts: int, seed: int) -> NDArray[np.int8]:
     """Part of every row: whole groups, each stratum spread as evenly as they allow."""
     assigned = np.full(len(strata), -1, dtype=np.int8)
     splitter = StratifiedGroupKFold(n_splits=parts, shuffle=True, random_state=seed)
@@ -123,10 +233,13 @@ def split_record(table: WindowTable, split: SplitConfig) -> dict[str, Any]:
     by construction, and counted from the finished table all the same.
     """
     parts = range(2 * split.folds + 1)
+    names, sizes = np.unique(table.group, return_counts=True)
     return {
+        "by": split.by,
         "folds": split.folds,
         "seed": split.seed,
-        "groups": int(np.unique(table.group).size),
+        "groups": int(names.size),
+        "largest group": {"name": str(names[sizes.argmax()]), "windows": int(sizes.max())},
         "windows per part": [int((table.part == part).sum()) for part in parts],
         "splice sites per part": [int(table.label[table.part == part].sum()) for part in parts],
         "hash": hashlib.sha256(table.part.tobytes()).hexdigest(),

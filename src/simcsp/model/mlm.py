@@ -7,6 +7,7 @@ at the chosen positions only.
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
@@ -31,7 +32,7 @@ class Masked(NamedTuple):
 
 
 class MlmLoss(NamedTuple):
-    """Mean cross entropy in nats per chosen position, and the share predicted right."""
+    """Weighted mean cross entropy in nats per chosen position, and the share of them predicted right."""
 
     loss: Tensor
     accuracy: Tensor
@@ -52,7 +53,9 @@ def mask_tokens(tokens: Tokens, share: float, rng: np.random.Generator) -> Maske
     return Masked(np.where(chosen, hidden, tokens), chosen)
 
 
-def mlm_loss(model: PreTrainedModel, hidden: Tensor, original: Tensor, chosen: Tensor) -> MlmLoss:
+def mlm_loss(
+    model: PreTrainedModel, hidden: Tensor, original: Tensor, chosen: Tensor, weight: Tensor | None = None
+) -> MlmLoss:
     """Loss at the chosen positions; 0 when nothing was chosen, as can happen in a small batch.
 
     Args:
@@ -60,10 +63,12 @@ def mlm_loss(model: PreTrainedModel, hidden: Tensor, original: Tensor, chosen: T
         hidden: ``(B, T, D)`` last hidden state of the masked batch.
         original: ``(B, T)`` ids before masking.
         chosen: ``(B, T)`` true where the nucleotide is asked for.
+        weight: ``(B, T)`` of each position in the mean; all the same if not given.
     """
     logits = mlm_logits(model, hidden[chosen]).float()
     targets = original[chosen]
-    asked = max(1, len(targets))
-    loss = functional.cross_entropy(logits, targets, reduction="sum") / asked
+    each = functional.cross_entropy(logits, targets, reduction="none")
+    weights = torch.ones_like(each) if weight is None else weight[chosen]
+    loss = (each * weights).sum() / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
     right = (logits.detach().argmax(dim=-1) == targets).sum()
-    return MlmLoss(loss, right / asked)
+    return MlmLoss(loss, right / max(1, len(targets)))

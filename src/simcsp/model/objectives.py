@@ -44,19 +44,20 @@ class PretrainingObjective(nn.Module):
         super().__init__()
         self.encoder, self.phase, self.pooling, self.layer = encoder, phase, pooling, layer
 
-    def forward(self, tokens: Tensor, original: Tensor, chosen: Tensor) -> dict[str, Tensor]:
+    def forward(self, tokens: Tensor, original: Tensor, chosen: Tensor, weight: Tensor) -> dict[str, Tensor]:
         """Losses of one batch, ``V`` = 2 B with SimCSP on and B without.
 
         Args:
             tokens: ``(V, T)`` what the encoder sees.
             original: ``(V, T)`` ids before masking.
             chosen: ``(V, T)`` true where MLM asks for the nucleotide; nowhere when MLM is off.
+            weight: ``(V, T)`` of each position in the MLM loss.
         """
         losses: dict[str, Tensor] = {}
         total = torch.zeros((), device=tokens.device)
         last, at_layer = last_and_chosen_state(self.encoder, tokens, self.layer)
         if self.phase.mlm_weight:
-            losses["mlm_loss"], losses["mlm_accuracy"] = mlm_loss(self.encoder, last, original, chosen)
+            losses["mlm_loss"], losses["mlm_accuracy"] = mlm_loss(self.encoder, last, original, chosen, weight)
             total = total + self.phase.mlm_weight * losses["mlm_loss"]
         if self.phase.contrastive_weight:
             first, second = pool(at_layer, self.pooling).chunk(2)

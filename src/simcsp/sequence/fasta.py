@@ -1,9 +1,10 @@
-"""Contigs of a FASTA file, read by slices through pyfaidx."""
+"""Contigs of a FASTA file, indexed by pyfaidx and read by slices."""
 
 import gzip
 import hashlib
 import os
 import shutil
+import weakref
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import BinaryIO, cast
 import pyfaidx
 
 from simcsp.errors import InputError
-from simcsp.sequence.alphabet import encode
+from simcsp.sequence.alphabet import Tokens, encode
+from simcsp.tally import Tally
 
 _GZIP = b"\x1f\x8b"
 _PEEK = 1 << 16  # bytes looked at to tell DNA from something else
@@ -44,23 +46,49 @@ class Genome:
             if plain != path:
                 plain.unlink(missing_ok=True)
             raise
-        self._fasta = pyfaidx.Fasta(str(plain), indexname=str(index), as_raw=True)
-        self.lengths: dict[str, int] = {name: len(self._fasta[name]) for name in self._fasta.keys()}  # noqa: SIM118
+        with pyfaidx.Faidx(str(plain), indexname=str(index)) as faidx:
+            self._index: dict[str, pyfaidx.IndexRecord] = dict(faidx.index)
+        # Read by place and without a position of its own, so that forked processes may share it.
+        self._file = os.open(plain, os.O_RDONLY)
+        self._closed = weakref.finalize(self, os.close, self._file)
+        self.lengths: dict[str, int] = {name: record.rlen for name, record in self._index.items()}
 
     def fetch(self, contig: str, start: int, end: int) -> bytes:
-        """Letters of ``contig[start:end]`` as written in the file.
+        """Letters of ``contig[start:end]`` as written in the file, line ends left out.
 
-        Raises:
-            InputError: if there is anything but ASCII.
+        pyfaidx gives the same through Python strings, at a fifth of the speed.
         """
-        try:
-            return cast("str", self._fasta[contig][start:end]).encode("ascii")
-        except UnicodeError as error:
-            raise InputError(f"contig {contig} has letters that are no nucleotide code", path=self.path) from error
+        record = self._index[contig]
+        first, last = (
+            record.offset + position // record.lenc * record.lenb + position % record.lenc for position in (start, end)
+        )
+        return _read_at(self._file, first, last).translate(None, b"\r\n")
 
     def close(self) -> None:
         """Release the file."""
-        self._fasta.close()
+        self._closed()
+
+
+def nucleotides(letters: bytes, tally: Tally, *, path: Path, line: int | None = None, contig: str = "") -> Tokens:
+    """Encode letters of a file; ambiguous ones are counted in ``tally``.
+
+    Args:
+        letters: of one record or a part of one.
+        tally: of the reader.
+        path: the file, for errors.
+        line: where the record begins, for errors.
+        contig: name of the record, for errors.
+
+    Raises:
+        InputError: if a letter is no nucleotide code.
+    """
+    encoded = encode(letters)
+    if encoded.unknown:
+        where = f" of contig {contig}" if contig else ""
+        raise InputError(f"{encoded.unknown:,} letters{where} are no nucleotide code", path=path, line=line)
+    if encoded.ambiguous:
+        tally.changed["ambiguous letters read as N"] += encoded.ambiguous
+    return encoded.tokens
 
 
 def check_is_dna(path: Path) -> None:
@@ -133,6 +161,15 @@ def _read(stream: BinaryIO, size: int, path: Path) -> bytes:
         return stream.read(size)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise _truncated(path) from error
+
+
+def _read_at(file: int, first: int, last: int) -> bytes:
+    """Bytes ``[first, last)``; the system reads at most 2 GiB at a time."""
+    parts = []
+    while first < last and (part := os.pread(file, last - first, first)):
+        parts.append(part)
+        first += len(part)
+    return b"".join(parts)
 
 
 def _truncated(path: Path) -> InputError:

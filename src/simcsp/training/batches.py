@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simcsp.config import PhaseConfig
+from simcsp.config import PhaseConfig, PretrainConfig
 from simcsp.datasets.corpus import Corpus
 from simcsp.datasets.windows import WindowTable
 from simcsp.model.mlm import mask_tokens
@@ -19,26 +19,37 @@ class PretrainingBatches:
     Args:
         corpus: drawn from, a new sample at every step.
         phase: batch size and losses.
-        mask_share: of nucleotides that MLM asks for.
+        settings: of both phases: masking, lengths, and the weight of soft-masked bases.
         seed: with the step, decides everything.
     """
 
-    def __init__(self, corpus: Corpus, phase: PhaseConfig, mask_share: float, seed: int) -> None:
-        self.corpus, self.phase, self.mask_share, self.seed = corpus, phase, mask_share, seed
+    def __init__(self, corpus: Corpus, phase: PhaseConfig, settings: PretrainConfig, seed: int) -> None:
+        self.corpus, self.phase, self.settings, self.seed = corpus, phase, settings, seed
 
     def __call__(self, step: int) -> Batch:
         """The batch of one step; see :class:`simcsp.model.objectives.PretrainingObjective` for its parts."""
         rng = np.random.default_rng([self.seed, step])
-        original = with_special_tokens(self.corpus.draw(self.phase.batch_size, rng))
+        drawn = self.corpus.draw(self.phase.batch_size, rng, self._length(rng))
+        original = with_special_tokens(drawn.tokens)
+        weight = np.ones(original.shape, dtype=np.float32)
+        weight[:, 1:-1][drawn.soft] = self.settings.soft_masked_weight
         if self.phase.contrastive_weight:
-            original = np.concatenate([original, original])
-        share = self.mask_share if self.phase.mlm_weight else 0.0
+            original, weight = np.concatenate([original, original]), np.concatenate([weight, weight])
+        share = self.settings.mask_share if self.phase.mlm_weight else 0.0
         tokens, chosen = mask_tokens(original, share, rng)
         return {
             "tokens": torch.from_numpy(tokens).long(),
             "original": torch.from_numpy(original).long(),
             "chosen": torch.from_numpy(chosen),
+            "weight": torch.from_numpy(weight),
         }
+
+    def _length(self, rng: np.random.Generator) -> int:
+        """One length for the whole batch, so that there is no padding; even, so that a window has a middle."""
+        if self.settings.lengths is None:
+            return self.corpus.window
+        shortest, longest = self.settings.lengths
+        return 2 * int(rng.integers(shortest // 2, longest // 2, endpoint=True))
 
 
 class EpochBatches:

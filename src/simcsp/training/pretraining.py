@@ -133,7 +133,7 @@ def run_phase(
         seed=seed,
         select=select,
     )
-    batches = PretrainingBatches(corpus, phase, config.pretrain.mask_share, seed)
+    batches = PretrainingBatches(corpus, phase, config.pretrain, seed)
     measure = SelectionMeasure(encoder, selection, config, accelerator, phase.steps)
     with progress(None, f"pretrain: {name}", unit="step", total=phase.steps) as bar:
         done = train(objective, batches, measure, plan, folder, accelerator, bar)

@@ -10,10 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from simcsp.config import DataConfig, WindowSource
-from simcsp.datasets.readers import genome, text
+from simcsp.datasets.readers import genome, gue, nt, sites, spliceator, text
 from simcsp.datasets.windows import WindowTable
 from simcsp.tally import Tally
 
 Reader = Callable[[WindowSource, DataConfig, Path, np.random.Generator], tuple[WindowTable, list[Tally]]]
 
-READERS: dict[str, Reader] = {"genome": genome.read, "text": text.read}
+READERS: dict[str, Reader] = {
+    "genome": genome.read,
+    "sites": sites.read,
+    "text": text.read,
+    "spliceator": spliceator.read,
+    "gue": gue.read,
+    "nt": nt.read,
+}

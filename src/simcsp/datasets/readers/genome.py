@@ -1,16 +1,17 @@
 """Windows from a FASTA and a GTF or GFF3: annotated splice sites, and decoys from the same loci."""
 
 from bisect import bisect_left
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simcsp.config import DataConfig, WindowSource
 from simcsp.datasets.genome_annotation import AnnotatedGenome, Contig
-from simcsp.datasets.windows import WindowTable, concatenate, window_table
+from simcsp.datasets.readers.site_windows import site_windows
+from simcsp.datasets.windows import WindowTable, concatenate
 from simcsp.errors import InputError
-from simcsp.sequence.sites import Site, cut_windows, is_canonical, sample_decoys, splice_sites, unread_share
+from simcsp.sequence.sites import Site, sample_decoys, splice_sites
 from simcsp.tally import Tally
 
 
@@ -40,7 +41,7 @@ def read(
     tables = []
     for contig in annotated.contigs():
         sites = _sites_and_decoys(contig, source.decoys.ratio, rng)
-        tables.append(_windows(contig, sites, source.species, data, tally))
+        tables.append(site_windows(contig.tokens, sites, _group_of(contig), source.species, data, tally))
     annotated.genome.close()
     table = concatenate(tables)
     if not len(table.label):
@@ -60,34 +61,9 @@ def _sites_and_decoys(contig: Contig, ratio: float, rng: np.random.Generator) ->
     return chosen
 
 
+def _group_of(contig: Contig) -> Callable[[Site], str]:
+    return lambda site: contig.group_of[site.gene]
+
+
 def _position(site: Site) -> int:
     return site.position
-
-
-def _windows(contig: Contig, sites: list[Site], species: str, data: DataConfig, tally: Tally) -> WindowTable:
-    positions = np.array([site.position for site in sites], dtype=np.int64)
-    reverse = np.array([site.strand == "-" for site in sites], dtype=bool)
-    tokens, inside = cut_windows(contig.tokens, positions, reverse, data.window)
-    rows = np.flatnonzero(inside)
-    site_type = np.array([sites[row].site_type for row in rows], dtype=np.uint8)
-    unread = unread_share(tokens) > data.max_unread
-    odd = ~unread & ~is_canonical(tokens, site_type)
-    tally.read += len(sites)
-    _count(tally, f"window of {data.window} nt reaches beyond the contig", ~inside)
-    _count(tally, f"more than {data.max_unread:.0%} N", unread)
-    _count(tally, "no GT (donor) or AG (acceptor)", odd)
-    good = ~unread & ~odd
-    kept = [sites[row] for row in rows[good]]
-    return window_table(
-        tokens[good],
-        label=np.array([site.label for site in kept], dtype=np.uint8),
-        site_type=site_type[good],
-        species=species,
-        group=[contig.group_of[site.gene] for site in kept],
-        origin=[f"{site.contig}:{site.position}-{site.position + 2}:{site.strand}" for site in kept],
-    )
-
-
-def _count(tally: Tally, reason: str, rows: NDArray[np.bool_]) -> None:
-    if rows.any():
-        tally.dropped[reason] += int(rows.sum())
