@@ -8,7 +8,7 @@ k = 5, the proportions of Chen et al. (2024), with groups kept together where th
 What a group is, `split.by` says:
 
 - ``group``: what the source says (gene, locus, table of clusters); windows of which it says nothing are clustered by
-  sequence among themselves.
+  sequence among themselves. Groups whose windows overlap, as those of two sources of one genome may, are one.
 - ``chromosome``: a contig of one species; ``species``: all its contigs.
 - ``cluster``: a cluster of similar sequence (:mod:`simcsp.datasets.clusters`), whatever the source says.
 - ``label``: nothing is kept together. This is the published split of SpliceBERT, SimCSP and RiNALMo on Spliceator's
@@ -25,6 +25,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from simcsp.config import SplitConfig
@@ -126,7 +128,7 @@ def require_usable_parts(table: WindowTable, split: SplitConfig) -> None:
 def _kept_together(table: WindowTable, split: SplitConfig) -> Names:
     """Group of every window, as `split.by` asks."""
     if split.by == "group":
-        return _with_clusters(table, table.group == "", split)
+        return _joined_by_overlap(table, _with_clusters(table, table.group == "", split))
     if split.by == "cluster":
         return _with_clusters(table, np.ones(len(table.group), dtype=bool), split)
     if split.by == "chromosome":
@@ -143,6 +145,26 @@ def _with_clusters(table: WindowTable, rows: NDArray[np.bool_], split: SplitConf
     return group.astype(str)
 
 
+def _joined_by_overlap(table: WindowTable, group: Names) -> Names:
+    """The given groups, but one where their windows overlap: two sources of one genome name its genes independently.
+
+    Windows have one length, so those that overlap are linked through neighbours in the order of their middles.
+    """
+    known, contig, middle = places(table.origin)
+    rows = np.flatnonzero(known)
+    _, chromosome = np.unique(_contigs_of_species(table.species[rows], contig[rows]), return_inverse=True)
+    order = np.lexsort((middle[rows], chromosome))
+    rows, chromosome, middle = rows[order], chromosome[order], middle[rows[order]]
+    overlap = (np.diff(chromosome) == 0) & (np.diff(middle) < table.tokens.shape[1])
+    names, number = np.unique(group, return_inverse=True)
+    before, after = number[rows[:-1][overlap]], number[rows[1:][overlap]]
+    links = csr_array((np.ones(before.size, dtype=bool), (before, after)), shape=(names.size, names.size))
+    _, component = connected_components(links, directed=False)
+    _, first = np.unique(component, return_index=True)
+    joined: Names = names[first[component[number]]]
+    return joined
+
+
 def _chromosomes(table: WindowTable) -> Names:
     known, contig, _ = places(table.origin)
     if not known.all():
@@ -151,7 +173,11 @@ def _chromosomes(table: WindowTable) -> Names:
             "chromosomes cannot be kept together",
             hint="Set split.by to cluster",
         )
-    return np.array([f"{species} {name}" for species, name in zip(table.species, contig, strict=True)])
+    return _contigs_of_species(table.species, contig)
+
+
+def _contigs_of_species(species: Names, contig: Names) -> Names:
+    return np.array([" ".join(names) for names in zip(species.tolist(), contig.tolist(), strict=True)], dtype=str)
 
 
 def _require_enough(table: WindowTable, split: SplitConfig, parts: int) -> None:
