@@ -2,11 +2,13 @@
 
 import dataclasses
 import re
+import typing
 from pathlib import Path
 
 import pytest
 
-from simcsp.config import RunConfig
+from simcsp.command_line import parse_config
+from simcsp.config import RunConfig, WindowSource
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("*/README.md"))]
@@ -53,6 +55,23 @@ def test_named_settings_exist(page: Path) -> None:
     settings += re.findall(r"`((?:data|split|encoder|pretrain|finetune|nmi)\.[a-z_.]+)", page.read_text())
     settings = [name for name in settings if not name.endswith((".sh", ".py"))]
     assert [name for name in settings if not names_a_setting(name.rstrip("."))] == []
+
+
+SOURCES = re.findall(r"```yaml\n(- .*?)```", (ROOT / "docs" / "data.md").read_text(), flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("sources", SOURCES)
+def test_examples_of_sources_are_read(sources: str, tmp_path: Path) -> None:
+    kind = "windows" if "format" in sources and "hold_out" not in sources else "corpus"
+    page = tmp_path / "mine.yaml"
+    page.write_text(f"data:\n  {kind}:\n" + "".join(f"    {line}\n" for line in sources.splitlines()))
+    data = parse_config("", ["--config", str(page)]).data
+    assert len(getattr(data, kind)) == len(re.findall("^- ", sources, flags=re.MULTILINE))
+
+
+def test_every_format_has_an_example() -> None:
+    formats = set(re.findall(r"format: (\w+)", "".join(SOURCES)))
+    assert formats == set(typing.get_args(typing.get_type_hints(WindowSource)["format"]))
 
 
 def test_run_sh_commands_in_the_readme_exist() -> None:
