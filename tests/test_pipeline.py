@@ -68,7 +68,7 @@ def numbers(folder: Path) -> dict[str, object]:
     tiny = folder / "runs" / "tiny"
     curves = {
         str(path.relative_to(tiny)): [
-            {name: value for name, value in json.loads(line).items() if name != "train/tokens_per_second"}
+            {name: value for name, value in json.loads(line).items() if not name.startswith("speed/")}
             for line in path.read_text().splitlines()
         ]
         for path in sorted(tiny.rglob("metrics.jsonl"))
@@ -125,7 +125,7 @@ def test_tensorboard_shows_what_metrics_jsonl_says(finished: Path) -> None:
     folder = finished / "runs" / "tiny" / "pretrain" / "phase-contrast"
     events = EventAccumulator(str(folder)).Reload()
     assert {
-        "train/loss", "train/learning_rate", "train/tokens_per_second", "validation/sccs", "validation/nmi",
+        "train/loss", "train/learning_rate", "speed/tokens_per_second", "validation/sccs", "validation/nmi",
         "validation/alignment", "validation/uniformity", "validation/mlm_accuracy",
     } <= set(events.Tags()["scalars"])  # fmt: skip
     assert [event.step for event in events.Images("umap")] == [0, 10, 20]

@@ -14,6 +14,7 @@ from simcsp.errors import InputError
 Item = TypeVar("Item")
 
 INTERRUPTED = 130  # 128 + SIGINT, what shells expect
+_MUTE = os.environ.get("RANK", "0") != "0"  # of several processes one speaks for all
 
 
 def run_script(main: Callable[[], None]) -> NoReturn:
@@ -34,6 +35,8 @@ def run_script(main: Callable[[], None]) -> NoReturn:
 
 def say(message: str) -> None:
     """Print one line of news, also while a progress bar is shown."""
+    if _MUTE:
+        return
     tqdm.write(message, file=sys.stdout)
     sys.stdout.flush()
 
@@ -54,7 +57,7 @@ def progress(
     terminal = sys.stderr.isatty()
     return tqdm(
         items, desc=what, unit=unit, initial=start, total=total, unit_scale=scale, file=sys.stderr,
-        dynamic_ncols=terminal, mininterval=0.2 if terminal else 30, leave=False, smoothing=0.05,
+        dynamic_ncols=terminal, mininterval=0.2 if terminal else 30, leave=False, smoothing=0.05, disable=_MUTE,
     )  # fmt: skip
 
 
@@ -68,5 +71,7 @@ def quiet_libraries() -> None:
 
 
 def _fail(message: str, status: int) -> NoReturn:
+    if _MUTE:
+        sys.exit(status)
     sys.stderr.write(f"\nerror: {message}\n" if status != INTERRUPTED else f"\n{message}\n")
     sys.exit(status)
