@@ -27,6 +27,8 @@ def run_script(main: Callable[[], None]) -> NoReturn:
     except KeyboardInterrupt:
         _fail("Interrupted. Run the same command again to go on from the last checkpoint.", INTERRUPTED)
     except (OSError, RuntimeError, SafetensorError) as error:
+        if _peer_is_lost(error):
+            sys.exit(1)  # whoever started the processes says which of them ended, and how
         if getattr(error, "errno", None) != errno.ENOSPC and os.strerror(errno.ENOSPC) not in str(error):
             raise
         _fail("The disk is full. Free some space and run the same command again.", 1)
@@ -68,6 +70,11 @@ def quiet_libraries() -> None:
     if "transformers" in sys.modules:
         sys.modules["transformers"].logging.set_verbosity_error()
         sys.modules["transformers"].logging.disable_progress_bar()
+
+
+def _peer_is_lost(error: Exception) -> bool:
+    """Whether another process of the same training has ended: gloo and NCCL have no error of their own for it."""
+    return "RANK" in os.environ and (type(error).__name__.startswith("Dist") or "gloo/transport" in str(error))
 
 
 def _fail(message: str, status: int) -> NoReturn:

@@ -49,9 +49,13 @@ def objective_of(phase: PhaseConfig, architecture: str, dropout: float, layer: i
     return PretrainingObjective(encoder, phase, pooling="site", layer=layer)
 
 
-def batch_of(phase: PhaseConfig) -> Batch:
+def batches_of(phase: PhaseConfig) -> PretrainingBatches:
     corpus: Any = Overlapping()
-    return PretrainingBatches(corpus, phase, PretrainConfig(soft_masked_weight=0.5), seed=3)(0)
+    return PretrainingBatches(corpus, phase, PretrainConfig(soft_masked_weight=0.5), seed=3)
+
+
+def batch_of(phase: PhaseConfig) -> Batch:
+    return batches_of(phase)(0)
 
 
 def gradients(objective: PretrainingObjective) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from simcsp.console import INTERRUPTED
 from simcsp.errors import InputError
 
 
@@ -25,14 +26,13 @@ def in_own_processes(count: int) -> bool:
 
     Raises:
         InputError: if a process was killed.
-        KeyboardInterrupt: after SIGINT or SIGTERM, once all have ended.
+        SystemExit: if one ended by itself with an error, or after SIGINT or SIGTERM, once all have ended.
     """
     count = count or max(1, torch.cuda.device_count())
     if "RANK" in os.environ or count == 1:
         return False
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
-    for name in ("torch.distributed.elastic", "torch.distributed.launcher"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # what went wrong is said once, by us
+    logging.disable(logging.ERROR)  # what went wrong is said once, by us
     one_host = LaunchConfig(
         min_nodes=1, max_nodes=1, nproc_per_node=count, rdzv_backend="c10d", rdzv_endpoint="127.0.0.1:0",
         run_id=str(os.getpid()), max_restarts=0, monitor_interval=0.2,
@@ -40,7 +40,7 @@ def in_own_processes(count: int) -> bool:
     try:
         elastic_launch(one_host, sys.executable)(*sys.argv)
     except SignalException:
-        raise KeyboardInterrupt from None
+        sys.exit(INTERRUPTED)  # the main process has said how to go on
     except ChildFailedError as error:
         rank, first = error.get_first_failure()
         if first.exitcode >= 0:  # it has said what was wrong
