@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from simcsp.config import OptimiserConfig
+from simcsp.console import skip
 from simcsp.errors import InputError
 from simcsp.model.objectives import Objective
 from simcsp.training.batches import Batch
@@ -94,7 +95,7 @@ def train(
     progress = Progress() if found is None else read_checkpoint(found, objective, optimiser)
     accelerator.free_memory()  # it would keep the models and optimisers of earlier trainings
     model, optimiser = accelerator.prepare(module, optimiser)
-    bar.update(progress.step)
+    skip(bar, progress.step)
     with RunLog(folder, progress.step) as log, _stop_requests() as stop_requested:
         if progress.step == 0:
             progress = _measure_and_select(objective, module, measure, plan, progress, log)
@@ -182,7 +183,7 @@ def _train_step(
     norm = accelerator.clip_grad_norm_(model.parameters(), plan.optimiser.max_grad_norm)
     optimiser.step()
     optimiser.zero_grad()
-    clock.count(batch["tokens"].numel())
+    clock.count(batch["tokens"].numel() if "tokens" in batch else 0)  # a frozen encoder has seen them before
     return {**losses, "gradient_norm": norm}
 
 
