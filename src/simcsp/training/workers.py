@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from io import StringIO
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, NamedTuple, TypeVar, cast
@@ -80,6 +80,7 @@ class _Workers:
 
     def _start(self, work: Any) -> None:
         context = get_context("spawn")
+        resource_tracker.ensure_running()  # the first process would start it, which unblocks SIGINT
         for number in range(self.number):
             connection, theirs = context.Pipe()
             process = context.Process(target=_serve, args=(theirs, number, self.threads), daemon=True)
@@ -104,6 +105,8 @@ class _Workers:
                     case BaseException() as error:
                         raise error
                     case _ if jobs:
+                        if len(jobs) == total:
+                            bar.unpause()  # processes take a while to start
                         bar.set_description(f"finetune: {len(doing)} at a time, {total - len(jobs) + 1} of {total}")
                         doing[connection] = str(jobs[0])
                         with suppress(BrokenPipeError):  # killed just now, as the next look at the pipe tells
