@@ -274,7 +274,7 @@ def never_trained(encoder: PreTrainedModel) -> PreTrainedModel:
     """What frozen means, the plain way: no gradients, and evaluation mode also while the classifier is trained."""
     encoder.requires_grad_(requires_grad=False)
     encoder.train(mode=False)
-    encoder.train = lambda mode=True: encoder  # type: ignore[assignment]
+    encoder.train = lambda mode=True: encoder  # type: ignore[method-assign]
     return encoder
 
 

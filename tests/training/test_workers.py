@@ -16,7 +16,7 @@ from simcsp.errors import InputError
 from simcsp.training.workers import run_jobs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 SOURCE = '''
@@ -81,7 +81,7 @@ if __name__ == "__main__":
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
     """``run("steps", "wrong", …)``: do such jobs, two at a time; gives the steps counted."""
     (tmp_path / "jobs_of_a_test.py").write_text(SOURCE)
     monkeypatch.syspath_prepend(tmp_path)
@@ -93,7 +93,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
             run_jobs(jobs, work, parallel, bar)
         return int(bar.n)
 
-    yield call  # type: ignore[misc]
+    yield call
     sys.modules.pop("jobs_of_a_test", None)
 
 

@@ -88,8 +88,8 @@ class _Workers:
             mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             try:
                 process.start()
-            finally:
                 self.processes[connection] = process
+            finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             theirs.close()  # so that the pipe ends with the process
             connection.send(work)
