@@ -173,6 +173,34 @@ def test_killed_and_interrupted_runs_end_in_the_same_numbers(finished: Path, tmp
     assert [name for name in expected if found.get(name) != expected[name]] == []
 
 
+def test_parallel_folds_killed_and_stopped_end_in_the_numbers_of_one_after_the_other(
+    finished: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(finished, tmp_path / "simcsp")
+    models = folder / "runs" / "tiny" / "finetune"
+    shutil.rmtree(models)
+    words = [sys.executable, "src/finetune.py", "--config", CONFIG, "--finetune.parallel", "2"]
+    moments = (("baseline/fold-1/metrics.jsonl", signal.SIGKILL), ("best_nmi/fold-0/best", signal.SIGTERM))
+    for sign, number in moments:
+        with subprocess.Popen(
+            words, cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL
+        ) as process:
+            while not (models / sign).exists():
+                assert process.poll() is None, "it ended before it could be stopped"
+                time.sleep(0.01)
+            process.send_signal(number)  # to the first process only
+            assert process.wait() == (130 if number is signal.SIGTERM else -signal.SIGKILL)
+    subprocess.run(words, cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True)
+    found, expected = (numbers(place) for place in (folder, finished))
+    names = [name for name in expected if name.startswith("finetune/")]
+    assert len(names) == 8 * 3
+    assert [name for name in names if found.get(name) != expected[name]] == []
+    predicted = [sorted((place / "runs/tiny/finetune").rglob("predictions.parquet")) for place in (folder, finished)]
+    assert len(predicted[0]) == 10
+    assert [sha256(path) for path in predicted[0]] == [sha256(path) for path in predicted[1]]
+    assert not list(models.rglob("*checkpoint-*"))
+
+
 def test_the_notebook_runs_on_the_finished_run(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIMCSP_RUN", "tiny")
     notebook = nbformat.read(ROOT / "notebooks" / "explore_embeddings.ipynb", as_version=4)  # type: ignore[no-untyped-call]

@@ -385,6 +385,10 @@ class FinetuneConfig(OptimiserConfig):
         patience: epochs without a better validation AUROC before a fold stops.
         labels: training windows used per fold, drawn at random; 0 uses all.
         head_dropout: on the pooled embedding, before the classifier.
+        frozen: train the classifier only; each encoder embeds every window once, without dropout.
+        parallel: folds trained at the same time, each in a process with its share of the threads, and with a GPU of its
+            own if there are as many. With other threads sums differ in the last bits, so it belongs to the settings
+            that a run is held to.
     """
 
     learning_rate: float = 5e-4
@@ -393,12 +397,15 @@ class FinetuneConfig(OptimiserConfig):
     patience: int = 2
     labels: int = 0
     head_dropout: float = 0.1
+    frozen: bool = False
+    parallel: int = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _require(self.epochs > 0 and self.patience > 0, "epochs and patience must be above 0")
         _require(self.labels >= 0, "labels must not be negative; 0 uses all")
         _require(0 <= self.head_dropout < 1, "head_dropout is a share, 0 <= head_dropout < 1")
+        _require(self.parallel > 0, "parallel must be above 0")
         _require(
             "baseline" in self.initialisations,
             "initialisations must hold baseline: the others are compared with it",

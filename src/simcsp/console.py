@@ -63,6 +63,14 @@ def progress(
     )  # fmt: skip
 
 
+def skip(bar: "tqdm[Item]", items: int) -> None:
+    """Count what was done earlier or need not be done, without taking it for speed: the time left stays right."""
+    bar.n += items
+    if not bar.disable:
+        bar.initial += items
+        bar.last_print_n += items
+
+
 def quiet_libraries() -> None:
     """Silence the chatter of the libraries that are loaded; their errors still come through."""
     if "datasets" in sys.modules:

@@ -26,8 +26,8 @@ def main(folder: Path) -> None:
             plan = Plan(steps=10, optimiser=phase, evaluate_every=5, save_every=5, seed=1, select={})
             backward = InChunks(objective, phase.chunk, WINDOWS, accelerator)
             target = folder / f"{name}-{architecture}"
-            measure = lambda step, log: {}  # noqa: E731
-            train(objective, batches_of(phase), measure, plan, target, accelerator, tqdm(disable=True), backward)
+            bar = tqdm(disable=True)
+            train(objective, batches_of(phase), lambda step, log: {}, plan, target, accelerator, bar, backward)
 
 
 if __name__ == "__main__":

@@ -133,3 +133,31 @@ class ClassificationObjective(nn.Module):
         """Read a checkpoint written by :meth:`save`."""
         load_model(self.classifier.encoder, folder / WEIGHTS)
         self.classifier.output.load_state_dict(load_file(folder / HEAD))
+
+
+class HeadObjective(nn.Module):
+    """Binary cross entropy of a classifier's head alone, on embeddings that its frozen encoder gave once for all.
+
+    Args:
+        classifier: whose head is trained in place.
+    """
+
+    def __init__(self, classifier: SiteClassifier) -> None:
+        super().__init__()
+        self.dropout, self.output = classifier.dropout, classifier.output
+
+    def forward(self, embedding: Tensor, label: Tensor) -> dict[str, Tensor]:
+        """``(B, P)`` pooled embeddings and ``(B,)`` labels 0 or 1 → the loss."""
+        return {"loss": functional.binary_cross_entropy_with_logits(self.logits(embedding), label.float())}
+
+    def logits(self, embedding: Tensor) -> Tensor:
+        """``(B, P)`` pooled embeddings → ``(B,)`` logits, as those of the classifier."""
+        return self.output(self.dropout(embedding)).squeeze(-1).float()  # type: ignore[no-any-return]
+
+    def save(self, folder: Path) -> None:
+        """Write the head; the encoder stays what it was."""
+        save_file(self.output.state_dict(), folder / HEAD)
+
+    def restore(self, folder: Path) -> None:
+        """Read a head written by :meth:`save`."""
+        self.output.load_state_dict(load_file(folder / HEAD))

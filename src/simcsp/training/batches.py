@@ -84,10 +84,34 @@ class EpochBatches:
 
     def __call__(self, step: int) -> Batch:
         """The batch of one step."""
-        epoch, place = divmod(step, self.steps_per_epoch)
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.label))
-        rows = order[place * self.batch_size : (place + 1) * self.batch_size]
+        rows = self.rows(step)
         return {
             "tokens": torch.from_numpy(self.tokens[rows]),
             "label": torch.from_numpy(self.label[rows]),
         }
+
+    def rows(self, step: int) -> NDArray[np.intp]:
+        """Rows of the table that make the batch of one step."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.label))
+        return order[place * self.batch_size : (place + 1) * self.batch_size]
+
+
+class EmbeddedBatches(EpochBatches):
+    """The windows of :class:`EpochBatches` in the same order, by the embeddings that a frozen encoder gave them.
+
+    Args:
+        table: the training windows.
+        embeddings: ``(n, P)`` of the windows.
+        batch_size: windows per step.
+        seed: with the epoch, decides the order.
+    """
+
+    def __init__(self, table: WindowTable, embeddings: NDArray[np.float32], batch_size: int, seed: int) -> None:
+        super().__init__(table, batch_size, seed)
+        self.embeddings = embeddings
+
+    def __call__(self, step: int) -> Batch:
+        """The batch of one step."""
+        rows = self.rows(step)
+        return {"embedding": torch.from_numpy(self.embeddings[rows]), "label": torch.from_numpy(self.label[rows])}

@@ -20,6 +20,7 @@ from torch import nn
 from tqdm import tqdm
 
 from simcsp.config import OptimiserConfig
+from simcsp.console import skip
 from simcsp.errors import InputError
 from simcsp.model.objectives import Objective
 from simcsp.training.batches import Batch
@@ -103,7 +104,7 @@ def train(
     accelerator.free_memory()  # it would keep the models and optimisers of earlier trainings
     accelerator.wait_for_everyone()  # before the checkpoint that all have read is pruned
     model, optimiser = accelerator.prepare(module, optimiser)
-    bar.update(progress.step)
+    skip(bar, progress.step)
     meter = Meter(module, accelerator)
     with (
         _log_of_main_process(folder, progress.step, accelerator) as log,
@@ -118,7 +119,8 @@ def train(
             batch = batch_of(progress.step)
             meter.waited(time.perf_counter() - asked)
             losses = _train_step(model, optimiser, batch, plan, progress.step, accelerator, backward)
-            meter.count(batch["tokens"])
+            if "tokens" in batch:  # a frozen encoder has seen them before
+                meter.count(batch["tokens"])
             progress = progress.advance()
             bar.update()
             last = progress.step == plan.steps
