@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from typing import NoReturn, TypeVar
@@ -14,21 +15,23 @@ from simcsp.errors import InputError
 Item = TypeVar("Item")
 
 INTERRUPTED = 130  # 128 + SIGINT, what shells expect
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk, a used-up quota, a file larger than allowed
 
 
 def run_script(main: Callable[[], None]) -> NoReturn:
-    """Call ``main`` and end the process: status 0, 1 for what the user can mend, 130 after Ctrl-C."""
+    """Call ``main`` and end the process: status 0, 1 for what the user can mend, 130 after SIGINT or SIGTERM."""
     quiet_libraries()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # schedulers and pretrain.sh stop a stage by it
     try:
         main()
     except InputError as error:
-        _fail(str(error), 1)
+        _fail(f"error: {error}", 1)
     except KeyboardInterrupt:
-        _fail("Interrupted. Run the same command again to go on from the last checkpoint.", INTERRUPTED)
+        _fail("Interrupted. Run the same command again to go on from what is finished.", INTERRUPTED)
     except (OSError, RuntimeError, SafetensorError) as error:
-        if getattr(error, "errno", None) != errno.ENOSPC and os.strerror(errno.ENOSPC) not in str(error):
+        if (reason := _no_room(error)) is None:
             raise
-        _fail("The disk is full. Free some space and run the same command again.", 1)
+        _fail(f"error: Nothing more can be written ({reason}). Free some space and run the same command again.", 1)
     sys.exit(0)
 
 
@@ -67,6 +70,14 @@ def quiet_libraries() -> None:
         sys.modules["transformers"].logging.disable_progress_bar()
 
 
+def _no_room(error: Exception) -> str | None:
+    """What the system said if there was no room to write; libraries written in C++ and Rust pass it on as text."""
+    reasons = {number: os.strerror(number) for number in _NO_ROOM}
+    return reasons.get(getattr(error, "errno", None) or 0) or next((r for r in reasons.values() if r in str(error)), None)
+
+
 def _fail(message: str, status: int) -> NoReturn:
-    sys.stderr.write(f"\nerror: {message}\n" if status != INTERRUPTED else f"\n{message}\n")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the process ends anyway; only the sentence would be lost
+    sys.stderr.write(f"\n{message}\n")
     sys.exit(status)

@@ -73,11 +73,20 @@ def write_text(path: Path, text: str) -> None:
     try:
         with partial.open("w", encoding="utf-8") as stream:
             stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
+        flush_to_disk(partial)
         partial.replace(path)
+        flush_to_disk(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def flush_to_disk(path: Path) -> None:
+    """Wait until a file, or the list of names in a folder, would survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -103,25 +112,36 @@ def read_json(path: Path) -> Any:
 
 @contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
-    """Give an empty folder to fill; it takes the place of ``target`` only if the block ends without an error."""
+    """Give an empty folder to fill; it takes the place of ``target`` only if the block ends without an error.
+
+    All of it is on the disk before it takes its place, so a power cut leaves the old folder or the new one.
+    """
     partial, old = (target.with_name(f".{target.name}.{end}") for end in ("partial", "old"))
-    if old.exists() and not target.exists():  # killed between the two renames below
-        old.rename(target)
+    _put_back(old, target)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
         yield partial
-        shutil.rmtree(old, ignore_errors=True)
+        for path in (*partial.rglob("*"), partial):
+            flush_to_disk(path)
         if target.exists():
             target.rename(old)
         partial.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
+        flush_to_disk(target.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        _put_back(old, target)
+
+
+def _put_back(old: Path, target: Path) -> None:
+    """End a replacement of ``target``, wherever it was interrupted."""
+    if old.exists() and not target.exists():
+        old.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def lock(folder: Path) -> None:
-    """Keep every other process out of a folder until this one ends.
+    """Keep every other process out of a folder until this one ends, and clear what a killed one was writing.
 
     Raises:
         InputError: if another process is at work there.
@@ -133,6 +153,11 @@ def lock(folder: Path) -> None:
     except OSError:
         os.close(handle)
         raise InputError("another process is writing here", path=folder, hint="Wait for it, or end it") from None
+    for path in folder.rglob(".*.partial"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def open_stage(folder: Path, settings: dict[str, Any], inputs: dict[str, str]) -> State:

@@ -16,6 +16,7 @@ from torch import nn
 from tqdm import tqdm
 
 from simcsp.config import OptimiserConfig
+from simcsp.training import loop
 from simcsp.training.log import RunLog, read_metrics
 from simcsp.training.loop import Measure, Plan, train
 
@@ -187,10 +188,27 @@ def test_signal_in_the_last_step_is_not_lost(run: Train, tmp_path: Path) -> None
 
 
 @pytest.mark.usefixtures("handlers")
-def test_second_signal_interrupts_at_once(run: Train, tmp_path: Path) -> None:
+def test_second_signal_interrupts_at_once(run: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "ONE_SIGNAL", 0.0)
     with pytest.raises(KeyboardInterrupt):
         run(on_batch=signal_at(2, signal.SIGTERM, times=2), save_every=2)
     assert checkpoints(tmp_path / "run") == ["checkpoint-2"]
+
+
+@pytest.mark.usefixtures("handlers")
+def test_signal_that_arrives_twice_is_one_request(run: Train, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(on_batch=signal_at(2, signal.SIGTERM, times=2), save_every=2)
+    assert checkpoints(tmp_path / "run") == ["checkpoint-3"]
+
+
+def test_signal_that_is_ignored_stays_ignored(run: Train, tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        run(on_batch=signal_at(2, signal.SIGINT))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert checkpoints(tmp_path / "run") == ["checkpoint-6"]
 
 
 @pytest.mark.usefixtures("handlers")

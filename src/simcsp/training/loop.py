@@ -34,6 +34,7 @@ from simcsp.training.checkpoint import (
 from simcsp.training.log import RunLog
 
 LOG_EVERY = 10
+ONE_SIGNAL = 2.0  # seconds within which signals are one request to stop
 
 Measure = Callable[[int, RunLog], dict[str, float]]
 
@@ -249,15 +250,19 @@ def _as_module(objective: Objective) -> nn.Module:
 
 @contextmanager
 def _stop_requests() -> Iterator[Callable[[], bool]]:
-    """Turn SIGINT and SIGTERM into a request that is honoured between two steps; a second one acts at once."""
-    requested: list[int] = []
+    """Turn SIGINT and SIGTERM into a request that is honoured between two steps; a second one later acts at once.
+
+    A signal that is ignored stays so. One signal may arrive twice, from a scheduler and handed on by pretrain.sh.
+    """
+    requested: list[float] = []
 
     def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        if requested:
+        requested.append(time.monotonic())
+        if requested[-1] - requested[0] > ONE_SIGNAL:
             raise KeyboardInterrupt
-        requested.append(number)
 
-    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, note) for number in heard}
     try:
         yield lambda: bool(requested)
     finally:
