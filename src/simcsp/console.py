@@ -72,8 +72,8 @@ def quiet_libraries() -> None:
 
 def _no_room(error: Exception) -> str | None:
     """What the system said if there was no room to write; libraries written in C++ and Rust pass it on as text."""
-    reasons = {number: os.strerror(number) for number in _NO_ROOM}
-    return reasons.get(getattr(error, "errno", None) or 0) or next((r for r in reasons.values() if r in str(error)), None)
+    number = getattr(error, "errno", None)
+    return next((os.strerror(n) for n in _NO_ROOM if n == number or os.strerror(n) in str(error)), None)
 
 
 def _fail(message: str, status: int) -> NoReturn:
