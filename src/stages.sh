@@ -26,9 +26,8 @@ run_stage() { # STAGE [CONFIG] [OVERRIDES…]
   stage=$!
   [[ -z $stopped ]] || stop_stage # the signal came before there was something to stop
   wait "$stage" || status=$?
-  while kill -0 "$stage" 2>/dev/null; do # a signal ended the waiting, not the stage
-    wait "$stage" && status=0 || status=$?
-  done
+  while kill -0 "$stage" 2>/dev/null; do wait "$stage" || true; done # a signal ended the waiting, not the stage
+  wait "$stage" && status=0 || status=$?                             # the stage's own, which bash remembers
   stage=""
   end_if_stopped "$status"
   return "$status"

@@ -71,7 +71,7 @@ echo "$1" >>"$LOG"
 {on_term}
 while :; do sleep 0.05; done
 """
-SAVES = "trap 'trap \"\" TERM; echo saved >>\"$LOG\"; echo Interrupted by the stage. >&2; exit 130' TERM"
+SAVES = 'trap \'trap "" TERM; echo saved >>"$LOG"; echo Interrupted by the stage. >&2; sleep 0.2; exit 130\' TERM'
 
 
 def stop(machine: Machine, script: str, stage: str, number: signal.Signals, *, group: bool) -> tuple[int, str]:
