@@ -45,6 +45,7 @@ def main() -> None:
             run_phase("baseline", encoder, phase, *shared, folder / "phase-baseline", accelerator, {})
         with runs.whole_folder(folder / "baseline") as target:
             save_checkpoint(encoder, target)
+            runs.write_checksums(target)
     encoder = load_checkpoint(folder / "baseline", dropout=config.encoder.dropout, tokens=tokens)
     select = {SCCS: folder / "best_sccs", NMI: folder / "best_nmi"}
     phase = config.pretrain.contrast

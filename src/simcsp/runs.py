@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from simcsp.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD, DONE = "record.json", "done.json"
+CHECKSUMS = "SHA256SUMS"
 PREDICTIONS, EMBEDDINGS = "predictions.parquet", "test_embeddings.npz"  # of a fold
 SCORES, SELECTION, LAYOUT = "scores.csv", "selection", "layout.csv"  # of the evaluation
 PRETRAINED = ("baseline", "best_sccs", "best_nmi")  # encoders that pre-training leaves
@@ -64,6 +66,29 @@ def sha256(path: Path) -> str:
     """Hash of a file's content."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_checksums(folder: Path) -> None:
+    """Write the hashes of the files in a folder to ``SHA256SUMS``, which ``sha256sum --check`` reads, too."""
+    lines = [f"{sha256(path)}  {path.name}\n" for path in sorted(folder.iterdir()) if path.name != CHECKSUMS]
+    (folder / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
+
+
+def damaged_files(folder: Path) -> list[str]:
+    """Files that are missing or not as they were written, by ``SHA256SUMS``; that file itself if it is damaged."""
+    try:
+        lines = (folder / CHECKSUMS).read_text(encoding="ascii").splitlines()
+    except (FileNotFoundError, UnicodeDecodeError):
+        lines = []
+    stated = [re.fullmatch(r"([0-9a-f]{64})  ([^/]+)", line) for line in lines]
+    if not stated or None in stated:
+        return [CHECKSUMS]
+    files = {match[2]: match[1] for match in stated if match}
+    return [name for name, digest in files.items() if not _has_hash(folder / name, digest)]
+
+
+def _has_hash(path: Path, digest: str) -> bool:
+    return path.is_file() and sha256(path) == digest
 
 
 def write_text(path: Path, text: str) -> None:
@@ -223,7 +248,9 @@ def unclaimed_on_error(folder: Path) -> Iterator[None]:
 
 
 def close_stage(folder: Path, summary: dict[str, Any]) -> None:
-    """Mark the stage in ``folder`` as finished."""
+    """Mark the stage in ``folder`` as finished, once all of it is on the disk."""
+    for path in folder.rglob("[!.]*"):
+        flush_to_disk(path)
     write_json(folder / DONE, summary)
 
 

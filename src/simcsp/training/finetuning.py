@@ -19,6 +19,7 @@ from simcsp.model.embedding import Floats, classify, embed
 from simcsp.model.encoder import SiteClassifier
 from simcsp.model.objectives import ClassificationObjective
 from simcsp.training.batches import EpochBatches
+from simcsp.training.checkpoint import read_model
 from simcsp.training.log import RunLog
 from simcsp.training.loop import Plan, train
 
@@ -83,7 +84,7 @@ def finetune_fold(
     objective = ClassificationObjective(classifier)
     done = train(objective, batches, measure, plan, folder, accelerator, bar)
     bar.update(plan.steps - done.step)
-    objective.restore(folder / "best")
+    read_model(folder / "best", objective)
     probabilities, after = classify(classifier, table.tokens[asked_rows(fold)], accelerator)
     write_predictions(folder, table, fold, probabilities)
     _write_embeddings(folder, before, after[len(fold.validation) :])
