@@ -122,7 +122,7 @@ run_tests() {
   ruff check .
   ruff format --check .
   mypy src tests
-  shellcheck ./*.sh .ci/run
+  shellcheck ./*.sh src/*.sh .ci/run
   exec python -m pytest "$@"
 }
 
@@ -153,7 +153,7 @@ running_image() { # print the image of our container, nothing if it does not run
 
 start_container() {
   local image running user
-  image=$container:$(cat Dockerfile .dockerignore pyproject.toml constraints.txt ./*.sh | digest)
+  image=$container:$(cat Dockerfile .dockerignore pyproject.toml constraints.txt ./*.sh src/*.sh | digest)
   running=$(running_image)
   if [[ $running == "$image" ]]; then
     echo "The container $container is already running."

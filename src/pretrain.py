@@ -54,6 +54,7 @@ def main() -> None:
         if accelerator.is_main_process:
             with runs.whole_folder(folder / "baseline") as target:
                 save_checkpoint(encoder, target)
+                runs.write_checksums(target)
     accelerator.wait_for_everyone()
     encoder = load_checkpoint(folder / "baseline", dropout=config.encoder.dropout, tokens=tokens)
     select = {SCCS: folder / "best_sccs", NMI: folder / "best_nmi"}

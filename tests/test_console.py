@@ -2,8 +2,9 @@ import errno
 import io
 import logging
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import datasets
 import pytest
@@ -13,6 +14,15 @@ from tqdm import tqdm
 
 from simcsp.console import progress, quiet_libraries, run_script, say, skip
 from simcsp.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """The handlers of signals are put back."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def raising(error: BaseException) -> Callable[[], None]:
@@ -43,23 +53,36 @@ def test_input_error_is_status_1_and_one_line(capsys: pytest.CaptureFixture[str]
 def test_interrupt_is_status_130_and_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended(raising(KeyboardInterrupt())) == 130
     shown = capsys.readouterr().err.strip("\n")
-    assert shown == "Interrupted. Run the same command again to go on from the last checkpoint."
+    assert shown == "Interrupted. Run the same command again to go on from what is finished."
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_is_an_interrupt(number: signal.Signals, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(lambda: os.kill(os.getpid(), number)) == 130
+    assert capsys.readouterr().err.startswith("\nInterrupted. ")
+
+
+FULL, QUOTA, LARGE = (os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "reason"),
     [
-        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
-        OSError(f"[Errno 28] Error writing bytes to file. Detail: [errno 28] {os.strerror(errno.ENOSPC)}"),
-        safetensors.SafetensorError(f"Error while serializing: I/O error: {os.strerror(errno.ENOSPC)} (os error 28)"),
-        RuntimeError(f"could not write: {os.strerror(errno.ENOSPC)}"),
+        (OSError(errno.ENOSPC, FULL), FULL),
+        (OSError(errno.EDQUOT, QUOTA, "a.txt"), QUOTA),
+        (OSError(errno.EFBIG, LARGE), LARGE),
+        (OSError(f"[Errno 28] Error writing bytes to file. Detail: [errno 28] {FULL}"), FULL),
+        (safetensors.SafetensorError(f"Error while serializing: I/O error: {FULL} (os error 28)"), FULL),
+        (RuntimeError(f"could not write: {QUOTA}"), QUOTA),
     ],
-    ids=["system", "arrow", "safetensors", "runtime"],
+    ids=["full", "quota", "size", "arrow", "safetensors", "runtime"],
 )
-def test_full_disk_is_status_1_and_one_line(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_room_to_write_is_status_1_and_one_line(
+    error: Exception, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert ended(raising(error)) == 1
     shown = capsys.readouterr().err.strip("\n")
-    assert shown == "error: The disk is full. Free some space and run the same command again."
+    assert shown == f"error: Nothing more can be written ({reason}). Free some space and run the same command again."
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,18 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from nbclient import NotebookClient
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -51,7 +54,7 @@ def run_both(folder: Path) -> None:
 
 
 def stop_when(folder: Path, script: str, reached: Callable[[], bool], number: signal.Signals) -> int:
-    """Start a shell script, send it and its children a signal once ``reached``, and give its exit status."""
+    """Start a shell script and give its exit status after a signal once ``reached``; SIGKILL hits its stage, too."""
     words, environment = command(folder, script, CONFIG)
     with subprocess.Popen(
         words, env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -59,7 +62,7 @@ def stop_when(folder: Path, script: str, reached: Callable[[], bool], number: si
         while not reached():
             assert process.poll() is None, "the script ended before it could be stopped"
             time.sleep(0.01)
-        os.killpg(process.pid, number)
+        (os.killpg if number is signal.SIGKILL else os.kill)(process.pid, number)
         return process.wait()
 
 
@@ -75,6 +78,12 @@ def numbers(folder: Path) -> dict[str, object]:
     }
     weights = {str(path.relative_to(tiny)): sha256(path) for path in sorted(tiny.rglob("*.safetensors"))}
     return {**curves, **weights, "report": json.loads((tiny / "report" / "metrics.json").read_text())}
+
+
+def differing(folder: Path, finished: Path) -> list[str]:
+    """Names of the numbers in which a run is not the undisturbed one."""
+    found, expected = numbers(folder), numbers(finished)
+    return [name for name in {**expected, **found} if found.get(name) != expected.get(name)]
 
 
 @pytest.fixture(scope="module")
@@ -152,25 +161,125 @@ def test_other_settings_in_the_same_run_are_refused_by_name(finished: Path) -> N
     assert numbers(finished) == before
 
 
-def test_killed_and_interrupted_runs_end_in_the_same_numbers(finished: Path, tmp_path: Path) -> None:
+def test_scripts_stopped_and_killed_end_in_the_same_numbers(finished: Path, tmp_path: Path) -> None:
     folder = checkout(tmp_path / "simcsp")
     tiny = folder / "runs" / "tiny"
-    moments: list[tuple[str, Path, signal.Signals]] = [
-        ("pretrain.sh", folder / "data" / "prepared" / "tiny" / "corpus", signal.SIGKILL),
-        ("pretrain.sh", tiny / "pretrain" / "phase-baseline" / "checkpoint-5", signal.SIGKILL),
-        ("pretrain.sh", tiny / "pretrain" / "baseline", signal.SIGKILL),
-        ("pretrain.sh", tiny / "pretrain" / "phase-contrast" / "checkpoint-10", signal.SIGINT),
-        ("finetune.sh", tiny / "finetune" / "baseline" / "fold-1" / "metrics.jsonl", signal.SIGKILL),
-        ("finetune.sh", tiny / "evaluation" / "record.json", signal.SIGKILL),
-    ]
-    for script, sign, number in moments:
-        if script == "finetune.sh" and not (tiny / "pretrain" / "done.json").exists():
+    for script, sign, number, status in (
+        ("pretrain.sh", tiny / "pretrain" / "phase-baseline" / "checkpoint-5", signal.SIGKILL, -signal.SIGKILL),
+        ("pretrain.sh", tiny / "pretrain" / "phase-contrast" / "metrics.jsonl", signal.SIGTERM, 130),
+        ("finetune.sh", tiny / "finetune" / "baseline" / "fold-1" / "metrics.jsonl", signal.SIGKILL, -signal.SIGKILL),
+    ):
+        if script == "finetune.sh":
             assert run(folder, "pretrain.sh", CONFIG).returncode == 0
-        status = stop_when(folder, script, sign.exists, number)
-        assert status == (130 if number is signal.SIGINT else -signal.SIGKILL)
+        assert stop_when(folder, script, sign.exists, number) == status
     run_both(folder)
-    found, expected = numbers(folder), numbers(finished)
-    assert [name for name in expected if found.get(name) != expected[name]] == []
+    assert differing(folder, finished) == []
+
+
+# --- faults at chosen moments ------------------------------------------------------------------------------------
+
+STAGES = ("prepare", "pretrain", "finetune", "evaluate", "report")
+# Stage, the function in which the fault happens, and the number of its moments to draw from; see tests/faults.py. In
+# this order every process of a stage comes to its function, however far the one before it came.
+MOMENTS = (
+    ("prepare", "write_genomes", 10),
+    ("prepare", "write_corpus", 2000),
+    ("prepare", "_windows", 2000),
+    ("prepare", "save_windows", 2),
+    ("prepare", "close_stage", 20),
+    ("pretrain", "load_encoder", 5),
+    ("pretrain", "_train_step", 20),
+    ("pretrain", "_measure_and_select", 100),
+    ("pretrain", "write_checkpoint", 70),
+    ("pretrain", "prune_checkpoints", 5),
+    ("pretrain", "write_model", 40),
+    ("pretrain", "_train_step", 20),
+    ("pretrain", "write_checkpoint", 70),
+    ("pretrain", "close_stage", 100),
+    ("finetune", "embed", 10),
+    ("finetune", "_train_step", 20),
+    ("finetune", "_measure_and_select", 50),
+    ("finetune", "write_model", 40),
+    ("finetune", "write_checkpoint", 70),
+    ("finetune", "write_predictions", 3),
+    ("finetune", "_write_embeddings", 2),
+    ("finetune", "close_stage", 30),
+    ("evaluate", "_selection_scores", 300),
+    ("evaluate", "_fold_scores", 300),
+    ("evaluate", "close_stage", 20),
+    ("report", "compare_with_baseline", 20),
+    ("report", "_figures", 200),
+    ("report", "markdown_report", 10),
+)
+
+
+@contextmanager
+def stage_runner(folder: Path) -> Iterator[Callable[..., tuple[int, str]]]:
+    """``run(stage, fault, function, moment)`` in a checkout: exit status and standard error."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_THREADING_LAYER": "workqueue"}  # others do not fork
+    environment.pop("PYTHONPATH", None)
+    words = [sys.executable, "tests/faults.py"]
+    with subprocess.Popen(
+        words, cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+
+        def call(stage: str, fault: str = "none", place: str = "", moment: int = 0) -> tuple[int, str]:
+            request = {"stage": stage, "config": CONFIG, "fault": fault, "place": place, "moment": moment}
+            assert process.stdin is not None
+            assert process.stdout is not None
+            print(json.dumps(request), file=process.stdin, flush=True)
+            answer = json.loads(process.stdout.readline())
+            return answer["status"], answer["stderr"]
+
+        yield call
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def meet_faults(folder: Path, seed: int, fault_of: Callable[[int], str]) -> Iterator[tuple[str, int, str]]:
+    """Let every stage meet its faults, then end; gives (fault, exit status, standard error) of each."""
+    rng = np.random.default_rng(seed)
+    with stage_runner(folder) as run_stage:
+        for stage in STAGES:
+            for number, (_, place, moments) in enumerate(moment for moment in MOMENTS if moment[0] == stage):
+                fault = fault_of(number)
+                moment = int(rng.integers(moments)) + 1
+                status, stderr = run_stage(stage, fault, place, moment)
+                yield f"{fault} in {stage}, {place}, moment {moment}", status, stderr
+            status, stderr = run_stage(stage)
+            assert status == 0, stderr
+
+
+def half_written(folder: Path) -> list[str]:
+    return [str(path) for path in folder.rglob("*") if path.name.endswith((".partial", ".old"))]
+
+
+def test_every_stage_killed_at_random_moments_ends_in_the_same_numbers(finished: Path, tmp_path: Path) -> None:
+    folder = checkout(tmp_path / "simcsp")
+    survived = [what for what, status, _ in meet_faults(folder, 0, lambda number: "kill") if status != -signal.SIGKILL]
+    assert survived == []
+    assert differing(folder, finished) == []
+    assert half_written(folder / "runs") == []
+
+
+def test_stopped_stages_and_full_disks_say_so_in_one_line_and_end_in_the_same_numbers(
+    finished: Path, tmp_path: Path
+) -> None:
+    folder = checkout(tmp_path / "simcsp")
+    faults = ("full", "SIGTERM", "full", "SIGINT")
+    for what, status, stderr in meet_faults(folder, 1, lambda number: faults[number % 4]):
+        last = re.split("[\r\n]+", stderr.strip())[-1]
+        assert "Traceback" not in stderr, f"{what}: {stderr}"
+        if what.startswith("full"):
+            wanted = (
+                "error: Nothing more can be written (File too large). Free some space and run the same command again."
+            )
+            assert (what, status, last) == (what, 1, wanted)
+        else:
+            wanted = "Interrupted. Run the same command again to go on from what is finished."
+            assert (what, status, last) == (what, 130, wanted)
+        assert half_written(folder / "runs") + half_written(folder / "data") == [], what
+    assert differing(folder, finished) == []
 
 
 def test_parallel_folds_killed_and_stopped_end_in_the_numbers_of_one_after_the_other(

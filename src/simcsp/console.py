@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from typing import NoReturn, TypeVar
@@ -15,23 +16,25 @@ Item = TypeVar("Item")
 
 INTERRUPTED = 130  # 128 + SIGINT, what shells expect
 _MUTE = os.environ.get("RANK", "0") != "0"  # of several processes one speaks for all
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk, a used-up quota, a file larger than allowed
 
 
 def run_script(main: Callable[[], None]) -> NoReturn:
-    """Call ``main`` and end the process: status 0, 1 for what the user can mend, 130 after Ctrl-C."""
+    """Call ``main`` and end the process: status 0, 1 for what the user can mend, 130 after SIGINT or SIGTERM."""
     quiet_libraries()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # schedulers and pretrain.sh stop a stage by it
     try:
         main()
     except InputError as error:
-        _fail(str(error), 1)
+        _fail(f"error: {error}", 1)
     except KeyboardInterrupt:
-        _fail("Interrupted. Run the same command again to go on from the last checkpoint.", INTERRUPTED)
+        _fail("Interrupted. Run the same command again to go on from what is finished.", INTERRUPTED)
     except (OSError, RuntimeError, SafetensorError) as error:
         if _peer_is_lost(error):
             sys.exit(1)  # whoever started the processes says which of them ended, and how
-        if getattr(error, "errno", None) != errno.ENOSPC and os.strerror(errno.ENOSPC) not in str(error):
+        if (reason := _no_room(error)) is None:
             raise
-        _fail("The disk is full. Free some space and run the same command again.", 1)
+        _fail(f"error: Nothing more can be written ({reason}). Free some space and run the same command again.", 1)
     sys.exit(0)
 
 
@@ -85,8 +88,15 @@ def _peer_is_lost(error: Exception) -> bool:
     return "RANK" in os.environ and (type(error).__name__.startswith("Dist") or "gloo/transport" in str(error))
 
 
+def _no_room(error: Exception) -> str | None:
+    """What the system said if there was no room to write; libraries written in C++ and Rust pass it on as text."""
+    number = getattr(error, "errno", None)
+    return next((os.strerror(n) for n in _NO_ROOM if n == number or os.strerror(n) in str(error)), None)
+
+
 def _fail(message: str, status: int) -> NoReturn:
-    if _MUTE:
-        sys.exit(status)
-    sys.stderr.write(f"\nerror: {message}\n" if status != INTERRUPTED else f"\n{message}\n")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the process ends anyway; only the sentence would be lost
+    if not _MUTE:
+        sys.stderr.write(f"\n{message}\n")
     sys.exit(status)

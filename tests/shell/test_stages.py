@@ -63,28 +63,71 @@ def test_environment_of_the_checkout_comes_before_python3(machine: Machine, scri
     assert machine.calls("python3") == []
 
 
-@pytest.mark.parametrize("script", STAGES)
-def test_last_stage_takes_the_place_of_the_script(machine: Machine, script: str) -> None:
-    machine.add("python3", '#!/usr/bin/env bash\n[[ $1 == -c ]] || echo "$$" >>"$LOG"\n')
-    with subprocess.Popen([machine.checkout / script], env=machine.environment()) as process:
-        process.wait(timeout=30)
-    *earlier, last = (int(line) for line in machine.calls())
-    assert last == process.pid
-    assert process.pid not in earlier
+# Stands in for a stage that runs until it is stopped; all others end at once.
+STOPPABLE = """#!/usr/bin/env bash
+[[ $1 == -c ]] && exit
+echo "$1" >>"$LOG"
+[[ $1 == "src/$STAGE.py" ]] || exit 0
+{on_term}
+while :; do sleep 0.05; done
+"""
+SAVES = 'trap \'trap "" TERM; echo saved >>"$LOG"; echo Interrupted by the stage. >&2; sleep 0.2; exit 130\' TERM'
 
 
-@pytest.mark.parametrize("script", STAGES)
-def test_interrupt_in_the_first_stage_ends_the_script_with_130(machine: Machine, script: str) -> None:
-    # The stage answers Ctrl-C by ending in good order, which must not start the next one.
-    stage = '[[ $1 == -c ]] && exit\ntrap "exit 0" INT\necho "$1" >>"$LOG"\nsleep 20\n'
-    machine.add("python3", f"#!/usr/bin/env bash\n{stage}")
+def stop(machine: Machine, script: str, stage: str, number: signal.Signals, *, group: bool) -> tuple[int, str]:
+    """Send a signal to the script, or to all processes that it started, too, while a stage runs; status and stderr."""
     # A test run in the background ignores SIGINT and would hand that on.
     start = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
-    command = [sys.executable, "-c", start, str(machine.checkout / script)]
-    with subprocess.Popen(command, env=machine.environment(), start_new_session=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", start, str(machine.checkout / script)],
+        env=machine.environment(STAGE=stage),
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         waited_until = time.monotonic() + 20
-        while not machine.calls() and time.monotonic() < waited_until:
+        while f"src/{stage}.py" not in machine.calls() and time.monotonic() < waited_until:
             time.sleep(0.02)
-        os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(timeout=10) == 130
-    assert machine.calls() == [f"src/{STAGES[script][0]}.py"]
+        time.sleep(0.1)  # the stage has to set its trap
+        (os.killpg if group else os.kill)(process.pid, number)
+        _, said = process.communicate(timeout=20)
+    return process.returncode, said
+
+
+ANY_STAGE = [(script, stage) for script, stages in STAGES.items() for stage in stages]
+
+
+@pytest.mark.parametrize(("script", "stage"), ANY_STAGE)
+@pytest.mark.parametrize(
+    ("number", "group"),
+    [(signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGTERM, True)],
+    ids=["Ctrl-C", "SIGTERM to the script", "SIGTERM to all"],
+)
+def test_stopped_stage_saves_and_ends_the_script_with_130(
+    machine: Machine, script: str, stage: str, number: signal.Signals, *, group: bool
+) -> None:
+    machine.add("python3", STOPPABLE.format(on_term=SAVES))
+    status, said = stop(machine, script, stage, number, group=group)
+    assert status == 130
+    assert re.findall("Interrupted.*", said) == ["Interrupted by the stage."]
+    started = STAGES[script][: STAGES[script].index(stage) + 1]
+    assert machine.calls() == [*(f"src/{name}.py" for name in started), "saved"]
+
+
+@pytest.mark.parametrize("script", STAGES)
+@pytest.mark.parametrize("on_term", ["", "trap 'exit 0' TERM", "trap 'exit 1' TERM"], ids=["dies", "ends", "fails"])
+def test_script_says_how_to_go_on_where_the_stage_did_not(machine: Machine, script: str, on_term: str) -> None:
+    machine.add("python3", STOPPABLE.format(on_term=on_term))
+    first = STAGES[script][0]
+    status, said = stop(machine, script, first, signal.SIGTERM, group=False)
+    assert status == 130
+    assert said == "Interrupted. Run the same command again to go on from what is finished.\n"
+    assert machine.calls() == [f"src/{first}.py"]
+
+
+@pytest.mark.parametrize("script", STAGES)
+def test_signal_before_the_first_stage_starts_none(machine: Machine, script: str) -> None:
+    machine.add("python3", '#!/usr/bin/env bash\nkill -TERM "$PPID"\n')  # while packages are looked for
+    done = machine.bash(script)
+    assert done.returncode == 130
+    assert done.stderr == "Interrupted. Run the same command again to go on from what is finished.\n"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import resource
 import signal
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from simcsp.training.checkpoint import (
     latest_checkpoint,
     prune_checkpoints,
     read_checkpoint,
+    read_model,
     write_checkpoint,
     write_model,
 )
@@ -75,7 +77,9 @@ def test_checkpoint_gives_back_weights_moments_and_progress_to_the_bit(
 
 def test_nothing_but_the_checkpoint_is_left_in_the_folder(checkpoint: Path) -> None:
     assert [path.name for path in checkpoint.parent.iterdir()] == ["checkpoint-10"]
-    assert {path.name for path in checkpoint.iterdir()} == {"model.safetensors", "optimizer.pt", "state.json"}
+    assert {path.name for path in checkpoint.iterdir()} == {
+        "model.safetensors", "optimizer.pt", "state.json", "SHA256SUMS",
+    }  # fmt: skip
 
 
 # --- damage --------------------------------------------------------------------------------------------------------
@@ -85,46 +89,85 @@ def cut(path: Path, share: float) -> None:
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.pt", "state.json"])
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda path: cut(path, 0.5),
-        lambda path: cut(path, 0.9),
-        lambda path: path.write_bytes(b""),
-        lambda path: path.write_bytes(bytes(path.stat().st_size)),
-        lambda path: path.write_bytes(np.random.default_rng(0).bytes(path.stat().st_size)),
-        lambda path: path.unlink(),
-    ],
-    ids=["half", "most", "empty", "zeros", "noise", "missing"],
-)
-def test_damaged_file_is_an_input_error_that_names_the_folder(
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+SPOIL = {
+    "half": lambda path: cut(path, 0.5),
+    "most": lambda path: cut(path, 0.9),
+    "empty": lambda path: path.write_bytes(b""),
+    "zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    "noise": lambda path: path.write_bytes(np.random.default_rng(0).bytes(path.stat().st_size)),
+    "one bit": flip_a_bit,
+    "missing": lambda path: path.unlink(),
+}
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.pt", "state.json", "SHA256SUMS"])
+@pytest.mark.parametrize("spoil", SPOIL.values(), ids=SPOIL)
+def test_damaged_file_is_named_and_nothing_is_read(
     checkpoint: Path, make_tiny: type[Tiny], name: str, spoil: Callable[[Path], None]
 ) -> None:
     spoil(checkpoint / name)
-    with pytest.raises(InputError, match="checkpoint-10") as caught:
-        read_checkpoint(checkpoint, *fresh(make_tiny))
+    module, optimiser = fresh(make_tiny)
+    with pytest.raises(InputError, match="checkpoint-10: missing or not as it was written: ") as caught:
+        read_checkpoint(checkpoint, module, optimiser)
     assert "\n" not in str(caught.value)
+    assert name in str(caught.value) or (name, spoil) == ("SHA256SUMS", flip_a_bit)  # then it is the hash of a file
+    assert torch.equal(module.output.weight, make_tiny(seed=1).output.weight)
+    assert moments(optimiser) == []
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", '{"step": 3}', '{"step": 3, "best": null}', "null"])
-def test_state_of_another_shape_is_damage_too(checkpoint: Path, make_tiny: type[Tiny], content: str) -> None:
-    (checkpoint / "state.json").write_text(content)
-    with pytest.raises(InputError, match="checkpoint-10: the checkpoint is damaged"):
+@pytest.mark.parametrize("spoil", SPOIL.values(), ids=SPOIL)
+def test_damaged_model_is_named_and_not_read(
+    make_tiny: type[Tiny], tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    write_model(tmp_path / "best", make_tiny(seed=1))
+    spoil(tmp_path / "best" / "model.safetensors")
+    with pytest.raises(InputError, match=r"best: missing or not as it was written: model\.safetensors"):
+        read_model(tmp_path / "best", make_tiny())
+
+
+@pytest.mark.parametrize(
+    ("older", "way_out"),
+    [((), "training then starts anew"), (("checkpoint-5", "checkpoint-9"), "training then goes on from checkpoint-9")],
+)
+def test_older_checkpoint_is_named_and_not_taken_unasked(
+    checkpoint: Path, make_tiny: type[Tiny], older: tuple[str, ...], way_out: str
+) -> None:
+    for name in older:
+        (checkpoint.parent / name).mkdir()
+    cut(checkpoint / "optimizer.pt", 0.5)
+    with pytest.raises(InputError, match=f"optimizer.pt. Delete this folder and run again; {way_out}"):
         read_checkpoint(checkpoint, *fresh(make_tiny))
-
-
-def test_checkpoint_of_another_model_is_refused(checkpoint: Path) -> None:
-    other = torch.nn.Linear(2, 2)
-    other.restore = lambda folder: None  # type: ignore[assignment]
-    with pytest.raises(InputError, match="checkpoint-10"):
-        read_checkpoint(checkpoint, other, torch.optim.AdamW(other.parameters()))  # type: ignore[arg-type]
 
 
 def test_pickle_that_would_run_code_is_refused(checkpoint: Path, make_tiny: type[Tiny]) -> None:
     torch.save(Path("code"), checkpoint / "optimizer.pt")
-    with pytest.raises(InputError, match="checkpoint-10"):
+    runs.write_checksums(checkpoint)
+    with pytest.raises(UnpicklingError, match="Weights only load failed"):
         read_checkpoint(checkpoint, *fresh(make_tiny))
+
+
+def test_checkpoint_is_on_the_disk_before_it_takes_its_place_and_its_log_before_it(
+    trained: tuple[Tiny, torch.optim.AdamW], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut keeps what was flushed, in this order."""
+    done: list[str] = []
+    monkeypatch.setattr(runs, "flush_to_disk", lambda path: done.append(str(path.relative_to(tmp_path))))
+    rename = Path.rename
+    monkeypatch.setattr(Path, "rename", lambda path, target: done.append("rename") or rename(path, target))
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "metrics.jsonl").touch()
+    write_checkpoint(tmp_path / "run", *trained, PROGRESS)
+    partial, place = "run/.checkpoint-10.partial", done.index("rename")
+    files = {f"{partial}/{name}" for name in ("model.safetensors", "optimizer.pt", "state.json", "SHA256SUMS")}
+    assert done[0] == "run/metrics.jsonl"
+    assert {partial, *files} <= set(done[1:place])
+    assert done[place + 1 :] == ["run"]
 
 
 def test_disk_that_fills_up_under_the_optimiser_says_so_and_leaves_nothing(
@@ -182,9 +225,9 @@ def test_model_is_replaced_as_a_whole(make_tiny: type[Tiny], tmp_path: Path) -> 
     write_model(target, make_tiny(seed=0))
     (target / "left over").touch()
     write_model(target, make_tiny(seed=1))
-    assert [path.name for path in target.iterdir()] == ["model.safetensors"]
+    assert {path.name for path in target.iterdir()} == {"model.safetensors", "SHA256SUMS"}
     module = make_tiny(seed=2)
-    module.restore(target)
+    read_model(target, module)
     assert torch.equal(module.output.weight, make_tiny(seed=1).output.weight)
 
 

@@ -16,6 +16,7 @@ from torch import nn
 from tqdm import tqdm
 
 from simcsp.config import OptimiserConfig
+from simcsp.training import loop
 from simcsp.training.log import RunLog, read_metrics
 from simcsp.training.loop import Measure, Plan, train
 
@@ -191,14 +192,30 @@ def test_signal_in_the_last_step_is_not_lost(run: Train, make_tiny: type[Tiny], 
     assert checkpoints(tmp_path / "run") == ["checkpoint-6"]
 
 
-@pytest.mark.parametrize(("number", "kept"), [(signal.SIGINT, 2), (signal.SIGTERM, 3)])
 @pytest.mark.usefixtures("handlers")
-def test_second_ctrl_c_interrupts_at_once_and_a_launcher_s_second_signal_does_not(
-    run: Train, make_tiny: type[Tiny], tmp_path: Path, number: signal.Signals, kept: int
+def test_second_signal_interrupts_at_once(
+    run: Train, make_tiny: type[Tiny], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(loop, "ONE_SIGNAL", 0.0)
     with pytest.raises(KeyboardInterrupt):
-        run(objective=signalled(make_tiny(), 2, number, times=2), save_every=2)
-    assert checkpoints(tmp_path / "run") == [f"checkpoint-{kept}"]
+        run(objective=signalled(make_tiny(), 2, signal.SIGTERM, times=2), save_every=2)
+    assert checkpoints(tmp_path / "run") == ["checkpoint-2"]
+
+
+@pytest.mark.usefixtures("handlers")
+def test_signal_that_arrives_twice_is_one_request(run: Train, make_tiny: type[Tiny], tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(objective=signalled(make_tiny(), 2, signal.SIGTERM, times=2), save_every=2)
+    assert checkpoints(tmp_path / "run") == ["checkpoint-3"]
+
+
+def test_signal_that_is_ignored_stays_ignored(run: Train, make_tiny: type[Tiny], tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        run(objective=signalled(make_tiny(), 2, signal.SIGINT))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert checkpoints(tmp_path / "run") == ["checkpoint-6"]
 
 
 @pytest.mark.usefixtures("handlers")

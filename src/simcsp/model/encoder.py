@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForMaskedLM, BertConfig, ModernBertConfig, PreTrainedModel
 
+from simcsp import runs
 from simcsp.config import EncoderConfig, Pooling
 from simcsp.errors import InputError
 from simcsp.model.attention import IMPLEMENTATION
@@ -67,6 +68,11 @@ def load_checkpoint(folder: Path, *, dropout: float, tokens: int) -> PreTrainedM
         InputError: if the checkpoint is missing, damaged, incomplete, of another architecture or vocabulary, or
             made for shorter inputs.
     """
+    if (folder / runs.CHECKSUMS).exists() and (damaged := runs.damaged_files(folder)):
+        raise InputError(
+            f"missing or not as it was written: {', '.join(damaged)}", path=folder,
+            hint=f"Make this checkpoint again; if you changed it, delete its {runs.CHECKSUMS}",
+        )  # fmt: skip
     architecture = _read_architecture(folder, dropout)
     longest = architecture.max_position_embeddings
     if tokens > longest:

@@ -1,28 +1,21 @@
-"""Checkpoints to resume from, and models kept for their metrics."""
+"""Checkpoints to resume from, and models kept for their metrics; each folder carries the hashes of its files."""
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Self
-from zipfile import BadZipFile
 
 import torch
-from safetensors import SafetensorError
 
 from simcsp import runs
 from simcsp.errors import InputError
 from simcsp.model.objectives import Objective
+from simcsp.training.log import METRICS
 
 OPTIMISER, STATE = "optimizer.pt", "state.json"
-# All that readers were seen to raise on cut-off and overwritten files.
-_DAMAGED = (
-    OSError, RuntimeError, SafetensorError, UnpicklingError, BadZipFile, EOFError,
-    AttributeError, KeyError, TypeError, ValueError,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,10 +51,23 @@ def write_model(target: Path, objective: Objective) -> None:
     """Keep a model under ``target``, replacing the one there as a whole."""
     with runs.whole_folder(target) as folder:
         objective.save(folder)
+        runs.write_checksums(folder)
+
+
+def read_model(folder: Path, objective: Objective) -> None:
+    """Read a model written by :func:`write_model`.
+
+    Raises:
+        InputError: if a file of it is damaged.
+    """
+    _require_intact(folder, "Delete the folder it is in and run again; that training is then repeated")
+    objective.restore(folder)
 
 
 def write_checkpoint(folder: Path, objective: Objective, optimiser: torch.optim.Optimizer, progress: Progress) -> Path:
-    """Write ``checkpoint-<step>`` as a whole."""
+    """Write ``checkpoint-<step>`` as a whole, once what was logged up to this step is on the disk."""
+    if (folder / METRICS).exists():
+        runs.flush_to_disk(folder / METRICS)
     target = folder / f"checkpoint-{progress.step}"
     with runs.whole_folder(target) as partial:
         objective.save(partial)
@@ -69,6 +75,7 @@ def write_checkpoint(folder: Path, objective: Objective, optimiser: torch.optim.
         torch.save(optimiser.state_dict(), state)
         (partial / OPTIMISER).write_bytes(state.getbuffer())
         runs.write_json(partial / STATE, {"step": progress.step, "best": progress.best})
+        runs.write_checksums(partial)
     return target
 
 
@@ -76,24 +83,20 @@ def read_checkpoint(checkpoint: Path, objective: Objective, optimiser: torch.opt
     """Read a checkpoint into an objective and an optimiser.
 
     Raises:
-        InputError: if a file of it is damaged.
+        InputError: if a file of it is damaged. An older checkpoint is not taken in its place without being asked.
     """
+    older = _latest(path for path in _checkpoints(checkpoint.parent) if path != checkpoint)
+    start = f"goes on from {older.name}" if older else "starts anew"
+    _require_intact(checkpoint, f"Delete this folder and run again; training then {start}")
+    objective.restore(checkpoint)
+    optimiser.load_state_dict(torch.load(checkpoint / OPTIMISER, map_location="cpu", weights_only=True))
     state = runs.read_json(checkpoint / STATE)
-    try:
-        objective.restore(checkpoint)
-        optimiser.load_state_dict(torch.load(checkpoint / OPTIMISER, map_location="cpu", weights_only=True))
-        return Progress(state["step"], {name: (value, step) for name, (value, step) in state["best"].items()})
-    except _DAMAGED as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise InputError(
-            f"the checkpoint is damaged ({reason})", path=checkpoint,
-            hint="Delete this folder and run again; training then starts from an older checkpoint or anew",
-        ) from error  # fmt: skip
+    return Progress(state["step"], {name: (value, step) for name, (value, step) in state["best"].items()})
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
     """The checkpoint with the highest step."""
-    return max(_checkpoints(folder), key=lambda path: int(path.name.rsplit("-", 1)[1]), default=None)
+    return _latest(_checkpoints(folder))
 
 
 def prune_checkpoints(folder: Path, keep: Path) -> None:
@@ -101,6 +104,15 @@ def prune_checkpoints(folder: Path, keep: Path) -> None:
     for path in _checkpoints(folder):
         if path != keep:
             shutil.rmtree(path)
+
+
+def _latest(checkpoints: Iterable[Path]) -> Path | None:
+    return max(checkpoints, key=lambda path: int(path.name.rsplit("-", 1)[1]), default=None)
+
+
+def _require_intact(folder: Path, hint: str) -> None:
+    if damaged := runs.damaged_files(folder):
+        raise InputError(f"missing or not as it was written: {', '.join(damaged)}", path=folder, hint=hint)
 
 
 def _checkpoints(folder: Path) -> Iterator[Path]:

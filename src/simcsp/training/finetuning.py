@@ -23,7 +23,7 @@ from simcsp.model.embedding import Floats, classify, embed
 from simcsp.model.encoder import SiteClassifier
 from simcsp.model.objectives import ClassificationObjective, HeadObjective
 from simcsp.training.batches import EmbeddedBatches, EpochBatches
-from simcsp.training.checkpoint import write_model
+from simcsp.training.checkpoint import read_model, write_model
 from simcsp.training.log import RunLog
 from simcsp.training.loop import Plan, train
 
@@ -124,7 +124,7 @@ def finetune_fold(
     )
     done = train(learner.objective, learner.batches, measure, plan, folder, accelerator, bar)
     skip(bar, plan.steps - done.step)
-    learner.objective.restore(best)
+    read_model(best, learner.objective)
     if embeddings is not None:
         write_model(best, ClassificationObjective(classifier))  # so far it holds the head alone
     probabilities, after = learner.predict(asked_rows(fold))

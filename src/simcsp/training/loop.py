@@ -39,6 +39,7 @@ from simcsp.training.throughput import Meter
 
 LOG_EVERY = 10
 _NORM = "gradient_norm"
+ONE_SIGNAL = 2.0  # seconds within which signals are one request to stop
 
 Measure = Callable[[int, RunLog], dict[str, float]]
 
@@ -269,17 +270,18 @@ def _log_of_main_process(
 
 @contextmanager
 def _stop_requests(accelerator: Accelerator) -> Iterator[Callable[..., bool]]:
-    """Turn SIGINT and SIGTERM into a request that is honoured between two steps; a second SIGINT acts at once.
+    """Turn SIGINT and SIGTERM into a request that is honoured between two steps; a second one later acts at once.
 
-    Gives a function that says whether to stop. Several processes must stop at the same step, so there it is always no
-    except where all of them ask with ``agree``; and their launcher repeats the signal, so that a second one is none.
+    A signal that is ignored stays so. One signal may arrive twice, from a scheduler and handed on by pretrain.sh.
+    Several processes must stop at the same step, so there the function that this gives says no except where all of
+    them ask with ``agree``; and a second signal is their launcher's, which repeats it.
     """
-    requested: list[int] = []
+    requested: list[float] = []
 
     def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        if requested and number == signal.SIGINT and accelerator.num_processes == 1:
+        requested.append(time.monotonic())
+        if requested[-1] - requested[0] > ONE_SIGNAL and accelerator.num_processes == 1:
             raise KeyboardInterrupt
-        requested.append(number)
 
     def stop_requested(*, agree: bool) -> bool:
         if accelerator.num_processes == 1:
@@ -288,7 +290,8 @@ def _stop_requests(accelerator: Accelerator) -> Iterator[Callable[..., bool]]:
             return False
         return bool(accelerator.reduce(torch.tensor(float(len(requested)), device=accelerator.device), "sum") > 0)
 
-    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, note) for number in heard}
     try:
         yield stop_requested
     finally:

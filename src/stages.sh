@@ -1,0 +1,42 @@
+# shellcheck shell=bash
+# What pretrain.sh and finetune.sh share: the interpreter, and how a stage is started and stopped.
+
+python=${PYTHON:-$([[ -x .venv/bin/python ]] && echo .venv/bin/python || echo python3)}
+stage="" stopped=""
+
+# SIGTERM often reaches this script alone. A stage therefore runs in the background, where it does not hear Ctrl-C, and
+# both signals are handed on to it from here.
+stop_stage() {
+  stopped=yes
+  [[ -z $stage ]] || kill -TERM "$stage" 2>/dev/null || true
+}
+trap stop_stage INT TERM
+
+end_if_stopped() { # STATUS of the stage; 130: it has said so itself
+  [[ -n $stopped ]] || return 0
+  [[ $1 -eq 130 ]] || echo "Interrupted. Run the same command again to go on from what is finished." >&2
+  exit 130
+}
+
+run_stage() { # STAGE [CONFIG] [OVERRIDES…]
+  local name=$1 config=configs/demo.yaml status=0
+  shift
+  if [[ $# -gt 0 && $1 != -* ]]; then config=$1; shift; fi
+  "$python" "src/$name.py" --config "$config" "$@" &
+  stage=$!
+  [[ -z $stopped ]] || stop_stage # the signal came before there was something to stop
+  wait "$stage" || status=$?
+  while kill -0 "$stage" 2>/dev/null; do wait "$stage" || true; done # a signal ended the waiting, not the stage
+  wait "$stage" && status=0 || status=$?                             # the stage's own, which bash remembers
+  stage=""
+  end_if_stopped "$status"
+  return "$status"
+}
+
+installed='import importlib.util as u, sys; sys.exit(any(u.find_spec(m) is None for m in sys.argv[1:]))'
+"$python" -c "$installed" torch transformers datasets jsonargparse 2>/dev/null || {
+  end_if_stopped 0
+  echo "$0: $python lacks the packages SimCSP needs; install them with: bash run.sh setup" >&2
+  exit 1
+}
+end_if_stopped 0

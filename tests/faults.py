@@ -1,0 +1,123 @@
+"""Run stages in forked children that meet a fault at a chosen moment; started as a process of its own.
+
+Each line of standard input asks for one stage: ``{"stage", "config", "fault", "place", "moment"}``. Everything is
+imported once, so a child costs what the stage costs and not the seconds of its imports. A moment is a call of one of
+the project's functions, or Python opening, renaming or removing something in ``data`` or ``runs``; the fault happens at
+the so-many-th moment inside the function called ``place``. The answer is one line: exit status and standard error.
+
+Faults:
+    kill: SIGKILL.
+    SIGINT, SIGTERM: that signal.
+    full: from this moment on no file can grow.
+    none: nothing happens.
+"""
+
+import json
+import os
+import resource
+import runpy
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+ROOT = Path.cwd()
+SOURCES = str(ROOT / "src") + os.sep
+WRITTEN = (str(ROOT / "data") + os.sep, str(ROOT / "runs") + os.sep)
+FILE_EVENTS = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree"}
+
+
+def no_more_room() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+
+FAULTS: dict[str, Callable[[], None]] = {
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "SIGINT": lambda: os.kill(os.getpid(), signal.SIGINT),
+    "SIGTERM": lambda: os.kill(os.getpid(), signal.SIGTERM),
+    "full": no_more_room,
+    "none": lambda: None,
+}
+
+
+def inside(place: str, frame: FrameType | None) -> bool:
+    """Whether a function of the project with this name is at work."""
+    while frame is not None:
+        if frame.f_code.co_name == place and frame.f_code.co_filename.startswith(SOURCES):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def arm(fault: str, place: str, moment: int) -> Callable[[], None]:
+    """Let the fault happen when the process comes to its moment; what is returned calls it off."""
+    left = moment
+
+    def disarm() -> None:
+        nonlocal left
+        left = 0
+        sys.setprofile(None)
+
+    def pass_moment(frame: FrameType | None) -> None:
+        nonlocal left
+        if inside(place, frame):
+            left -= 1
+            if not left:
+                sys.setprofile(None)
+                FAULTS[fault]()
+
+    def on_call(frame: FrameType, event: str, argument: Any) -> None:
+        if event == "call" and frame.f_code.co_filename.startswith(SOURCES):
+            pass_moment(frame)
+
+    def on_event(event: str, arguments: tuple[Any, ...]) -> None:
+        if left and event in FILE_EVENTS and not isinstance(path := arguments[0], int):  # that would be an open file
+            if str(ROOT / os.fsdecode(path)).startswith(WRITTEN):
+                pass_moment(sys._getframe(1))
+
+    sys.addaudithook(on_event)
+    sys.setprofile(on_call)
+    return disarm
+
+
+def run_stage(request: dict[str, Any], said: int) -> None:
+    """The whole life of a child."""
+    os.dup2(said, 2)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    script = f"{SOURCES}{request['stage']}.py"
+    sys.argv = [script, "--config", request["config"]]
+    disarm = arm(request["fault"], request["place"], request["moment"])
+    try:
+        runpy.run_path(script, run_name="__main__")
+    finally:
+        disarm()
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """Run a stage in a child and tell how it ended."""
+    heard, said = os.pipe()
+    if (pid := os.fork()) == 0:
+        run_stage(request, said)
+    os.close(said)
+    with os.fdopen(heard, encoding="utf-8") as stream:
+        stderr = stream.read()
+    _, status = os.waitpid(pid, 0)
+    return {"status": os.waitstatus_to_exitcode(status), "stderr": stderr}
+
+
+def main() -> None:
+    """Answer until standard input ends."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background would ignore it
+    sys.path.insert(0, SOURCES)
+    import evaluate, finetune, numpy, prepare, pretrain, report  # noqa: E401, F401, I001, PLC0415
+    from simcsp.report.layout import umap_layout  # noqa: PLC0415
+
+    umap_layout(numpy.random.default_rng(0).normal(size=(64, 16)), 0)  # compiled here, once
+    for line in sys.stdin:
+        print(json.dumps(answer(json.loads(line))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
