@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from typing import NoReturn, TypeVar
 
@@ -21,6 +22,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk, a used-up q
 def run_script(main: Callable[[], None]) -> NoReturn:
     """Call ``main`` and end the process: status 0, 1 for what the user can mend, 130 after SIGINT or SIGTERM."""
     quiet_libraries()
+    threading.excepthook = _thread_failed
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # schedulers and pretrain.sh stop a stage by it
     try:
         main()
@@ -70,7 +72,13 @@ def quiet_libraries() -> None:
         sys.modules["transformers"].logging.disable_progress_bar()
 
 
-def _no_room(error: Exception) -> str | None:
+def _thread_failed(failure: threading.ExceptHookArgs) -> None:
+    """Leave a lack of room to the main thread: TensorBoard's writer hands it on, and one sentence is enough."""
+    if failure.exc_value is None or _no_room(failure.exc_value) is None:
+        threading.__excepthook__(failure)
+
+
+def _no_room(error: BaseException) -> str | None:
     """What the system said if there was no room to write; libraries written in C++ and Rust pass it on as text."""
     number = getattr(error, "errno", None)
     return next((os.strerror(n) for n in _NO_ROOM if n == number or os.strerror(n) in str(error)), None)
