@@ -69,7 +69,10 @@ def arm(fault: str, place: str, moment: int) -> Callable[[], None]:
                 FAULTS[fault]()
 
     def on_call(frame: FrameType, event: str, argument: Any) -> None:
-        if event == "call" and frame.f_code.co_filename.startswith(SOURCES):
+        named = not frame.f_code.co_name.startswith(
+            "<"
+        )  # an expression that is given up swallows what a handler raises
+        if event == "call" and named and frame.f_code.co_filename.startswith(SOURCES):
             pass_moment(frame)
 
     def on_event(event: str, arguments: tuple[Any, ...]) -> None:
