@@ -69,13 +69,16 @@ def arm(fault: str, place: str, moment: int) -> Callable[[], None]:
                 FAULTS[fault]()
 
     def on_call(frame: FrameType, event: str, argument: Any) -> None:
-        if event == "call" and frame.f_code.co_filename.startswith(SOURCES):
+        named = not frame.f_code.co_name.startswith(
+            "<"
+        )  # an expression that is given up swallows what a handler raises
+        if event == "call" and named and frame.f_code.co_filename.startswith(SOURCES):
             pass_moment(frame)
 
     def on_event(event: str, arguments: tuple[Any, ...]) -> None:
-        if left and event in FILE_EVENTS and not isinstance(path := arguments[0], int):  # that would be an open file
-            if str(ROOT / os.fsdecode(path)).startswith(WRITTEN):
-                pass_moment(sys._getframe(1))
+        path = arguments[0] if left and event in FILE_EVENTS else 0
+        if not isinstance(path, int) and str(ROOT / os.fsdecode(path)).startswith(WRITTEN):  # a number is an open file
+            pass_moment(sys._getframe(1))
 
     sys.addaudithook(on_event)
     sys.setprofile(on_call)
@@ -111,10 +114,12 @@ def main() -> None:
     """Answer until standard input ends."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background would ignore it
     sys.path.insert(0, SOURCES)
-    import evaluate, finetune, numpy, prepare, pretrain, report  # noqa: E401, F401, I001, PLC0415
+    import numpy as np  # noqa: PLC0415
+
+    import evaluate  # noqa: F401, PLC0415
     from simcsp.report.layout import umap_layout  # noqa: PLC0415
 
-    umap_layout(numpy.random.default_rng(0).normal(size=(64, 16)), 0)  # compiled here, once
+    umap_layout(np.random.default_rng(0).normal(size=(64, 16)), 0)  # compiled here, once
     for line in sys.stdin:
         print(json.dumps(answer(json.loads(line))), flush=True)
 

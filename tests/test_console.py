@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 
 import datasets
@@ -18,9 +19,11 @@ from simcsp.errors import InputError
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    """The handlers of signals are put back."""
+    """The handlers of signals and of errors in threads are put back."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    in_threads = threading.excepthook
     yield
+    threading.excepthook = in_threads
     for number, handler in before.items():
         signal.signal(number, handler)
 
@@ -83,6 +86,19 @@ def test_no_room_to_write_is_status_1_and_one_line(
     assert ended(raising(error)) == 1
     shown = capsys.readouterr().err.strip("\n")
     assert shown == f"error: Nothing more can be written ({reason}). Free some space and run the same command again."
+
+
+@pytest.mark.parametrize(("error", "shown"), [(OSError(errno.ENOSPC, FULL), False), (KeyError("a bug"), True)])
+def test_thread_without_room_leaves_it_to_the_main_thread(
+    error: Exception, shown: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def main() -> None:
+        thread = threading.Thread(target=raising(error))
+        thread.start()
+        thread.join()
+
+    assert ended(main) == 0
+    assert ("Traceback" in capsys.readouterr().err) is shown
 
 
 @pytest.mark.parametrize(

@@ -206,7 +206,7 @@ MOMENTS = (
     ("finetune", "close_stage", 30),
     ("evaluate", "_selection_scores", 300),
     ("evaluate", "_fold_scores", 300),
-    ("evaluate", "close_stage", 20),
+    ("evaluate", "close_stage", 8),
     ("report", "compare_with_baseline", 20),
     ("report", "_figures", 200),
     ("report", "markdown_report", 10),

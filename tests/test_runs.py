@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 from simcsp import runs
 from simcsp.errors import InputError
 from simcsp.runs import (
+    CHECKSUMS,
+    damaged_files,
     finite,
     read_json,
     sha256,
     whole_folder,
+    write_checksums,
     write_json,
     write_text,
 )
@@ -108,6 +111,45 @@ def test_hash_is_sha256(tmp_path: Path) -> None:
     assert sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
+# --- checksums ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def summed(tmp_path: Path) -> Path:
+    """A folder with the hashes of its two files."""
+    for name in ("a.bin", "b c.txt"):
+        (tmp_path / name).write_text(name)
+    write_checksums(tmp_path)
+    return tmp_path
+
+
+def test_checksums_are_those_of_coreutils(summed: Path) -> None:
+    if shutil.which("sha256sum") is None:
+        pytest.skip("sha256sum is not installed")
+    command = ["sha256sum", "--check", "--strict", CHECKSUMS]
+    done = subprocess.run(command, cwd=summed, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "a.bin: OK\nb c.txt: OK\n")
+
+
+def test_what_was_added_later_is_no_damage(summed: Path) -> None:
+    (summed / "notes.md").touch()
+    assert damaged_files(summed) == []
+
+
+def test_missing_and_changed_files_are_named(summed: Path) -> None:
+    (summed / "a.bin").unlink()
+    (summed / "b c.txt").write_text("b C.txt")
+    assert damaged_files(summed) == ["a.bin", "b c.txt"]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no sum\n", b"\xff"], ids=["missing", "empty", "text", "bytes"])
+def test_damaged_checksums_are_damage(summed: Path, content: bytes | None) -> None:
+    (summed / CHECKSUMS).unlink()
+    if content is not None:
+        (summed / CHECKSUMS).write_bytes(content)
+    assert damaged_files(summed) == [CHECKSUMS]
+
+
 # --- whole folders -------------------------------------------------------------------------------------------------
 
 
@@ -154,6 +196,28 @@ def test_what_was_there_survives_a_process_killed_while_it_was_replaced(tmp_path
     with pytest.raises(OSError, match="no more"), whole_folder(tmp_path / "target"):
         raise OSError("no more")
     assert names(tmp_path / "target") == {"precious"}
+    assert names(tmp_path) == {"target"}
+
+
+@pytest.mark.parametrize("renames", [1, 2])
+def test_folder_stays_when_it_is_interrupted_between_its_renames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int
+) -> None:
+    with whole_folder(tmp_path / "target") as folder:
+        (folder / "old").touch()
+    rename, left = Path.rename, renames
+
+    def interrupted(path: Path, target: Path) -> Path:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt), whole_folder(tmp_path / "target") as folder:
+        (folder / "new").touch()
+    assert names(tmp_path / "target") == {"old"}
     assert names(tmp_path) == {"target"}
 
 

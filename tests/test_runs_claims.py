@@ -170,6 +170,27 @@ def test_folder_is_unclaimed_after_wrong_input_unless_something_was_written(tmp_
         assert (tmp_path / name).exists() is stays
 
 
+def test_who_holds_a_folder_clears_what_a_killed_process_was_writing(tmp_path: Path) -> None:
+    (tmp_path / "fold-0" / ".best.partial").mkdir(parents=True)
+    (tmp_path / "fold-0" / ".best.partial" / "model").touch()
+    (tmp_path / ".record.json.77.partial").touch()
+    (tmp_path / "a.partial").touch()
+    lock(tmp_path)
+    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")} == {".lock", "fold-0", "a.partial"}
+
+
+def test_a_stage_is_finished_only_when_all_of_it_is_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[Path] = []
+    monkeypatch.setattr(runs, "flush_to_disk", flushed.append)
+    (tmp_path / "fold-0").mkdir()
+    (tmp_path / "fold-0" / "predictions.parquet").touch()
+    close_stage(tmp_path, {})
+    place = next(number for number, path in enumerate(flushed) if path.name.startswith(f".{DONE}"))
+    assert set(flushed[:place]) == {tmp_path / "fold-0", tmp_path / "fold-0" / "predictions.parquet"}
+
+
 HOLD = """
 import sys
 from pathlib import Path

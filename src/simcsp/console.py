@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from typing import NoReturn, TypeVar
 
@@ -22,6 +23,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk, a used-up q
 def run_script(main: Callable[[], None]) -> NoReturn:
     """Call ``main`` and end the process: status 0, 1 for what the user can mend, 130 after SIGINT or SIGTERM."""
     quiet_libraries()
+    threading.excepthook = _thread_failed
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # schedulers and pretrain.sh stop a stage by it
     try:
         main()
@@ -88,7 +90,13 @@ def _peer_is_lost(error: Exception) -> bool:
     return "RANK" in os.environ and (type(error).__name__.startswith("Dist") or "gloo/transport" in str(error))
 
 
-def _no_room(error: Exception) -> str | None:
+def _thread_failed(failure: threading.ExceptHookArgs) -> None:
+    """Leave a lack of room to the main thread: TensorBoard's writer hands it on, and one sentence is enough."""
+    if failure.exc_value is None or _no_room(failure.exc_value) is None:
+        threading.__excepthook__(failure)
+
+
+def _no_room(error: BaseException) -> str | None:
     """What the system said if there was no room to write; libraries written in C++ and Rust pass it on as text."""
     number = getattr(error, "errno", None)
     return next((os.strerror(n) for n in _NO_ROOM if n == number or os.strerror(n) in str(error)), None)
