@@ -1,6 +1,7 @@
 """Windows around the sites of one contig, for every format that has a FASTA."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,25 @@ def site_windows(
         group=[group_of(site) for site in kept],
         origin=[f"{site.contig}:{site.position}-{site.position + 2}:{site.strand}" for site in kept],
     )
+
+
+def named_by_stretch(sites: list[Site], apart: int) -> list[Site]:
+    """Give sites the name of their stretch as their gene; stretches are ``apart`` nt or more from each other.
+
+    Args:
+        sites: all on one contig, by position.
+        apart: with the length of a window, no two windows of different stretches overlap.
+    """
+    if not sites:
+        return []
+    positions: NDArray[np.int64] = np.array([site.position for site in sites])
+    breaks = np.flatnonzero(np.diff(positions) >= apart) + 1
+    bounds = [0, *breaks.tolist(), len(sites)]
+    grouped = []
+    for first, last in pairwise(bounds):
+        name = f"{sites[first].contig}:{positions[first]}-{positions[last - 1] + 2}"
+        grouped += [site._replace(gene=name) for site in sites[first:last]]
+    return grouped
 
 
 def _count(tally: Tally, reason: str, rows: NDArray[np.bool_]) -> None:
