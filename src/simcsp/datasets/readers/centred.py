@@ -19,7 +19,8 @@ from simcsp.config import DataConfig, WindowSource
 from simcsp.datasets.windows import WindowTable, concatenate, window_table
 from simcsp.errors import InputError
 from simcsp.sequence.alphabet import N, Tokens, decode
-from simcsp.sequence.fasta import nucleotides, text_lines
+from simcsp.sequence.fasta import nucleotides
+from simcsp.sequence.files import text_lines
 from simcsp.sequence.sites import ACCEPTOR, CONSENSUS, DONOR, SITE_NAMES, cut_windows, is_canonical, unread_share
 from simcsp.tally import Tally
 

@@ -21,7 +21,8 @@ from simcsp.datasets.windows import WindowTable, concatenate
 from simcsp.errors import InputError
 from simcsp.sequence.alphabet import N, Tokens, encode, reverse_complement
 from simcsp.sequence.assembly import explain_mismatch, match_contigs, require_assembly
-from simcsp.sequence.fasta import Genome, nucleotides, text_lines
+from simcsp.sequence.fasta import Genome, nucleotides
+from simcsp.sequence.files import text_lines
 from simcsp.sequence.sites import ACCEPTOR, DONOR, Site, is_canonical
 from simcsp.tally import Tally
 

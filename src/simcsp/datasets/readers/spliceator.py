@@ -19,7 +19,7 @@ from simcsp.config import DataConfig, WindowSource
 from simcsp.datasets.readers.centred import note, read_pair, split_fields
 from simcsp.datasets.windows import WindowTable
 from simcsp.errors import InputError
-from simcsp.sequence.fasta import text_lines
+from simcsp.sequence.files import text_lines
 from simcsp.tally import Tally
 
 _HEADER = "ID_uniprot"
