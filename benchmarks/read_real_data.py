@@ -32,7 +32,7 @@ Rows = Iterator[tuple[str, list[Tally]]]
 
 
 def main() -> None:
-    """Print one table row per file that was read."""
+    """Print one table row for each kind of record of a set."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, default=Path("data/raw"), help="folder of the sets")
     options = parser.parse_args()
@@ -41,15 +41,19 @@ def main() -> None:
         for read in (_window_files, _genomes, _sites, _intron_tables, _other_tables, _corpora):
             for what, tallies in read(options.root.resolve(), Path(name)):
                 for tally in tallies:
-                    print(_row(what, tally), flush=True)
+                    if tally.what not in ("transcripts", "contigs") or tally.dropped:
+                        print(_row(what, tally, options.root.resolve(), Path(name)), flush=True)
 
 
-def _row(what: str, tally: Tally) -> str:
+def _row(what: str, tally: Tally, *folders: Path) -> str:
     dropped, changed = (
         "; ".join(f"{count:,} {reason}" for reason, count in sorted(counts.items()))
         for counts in (tally.dropped, tally.changed)
     )
-    return f"| {what} | {tally.what} of {tally.source} | {tally.read:,} | {tally.kept:,} | {dropped} | {changed} |"
+    row = f"| {what} | {tally.what} of {tally.source} | {tally.read:,} | {tally.kept:,} | {dropped} | {changed} |"
+    for folder in folders:
+        row = row.replace(f"{folder}/", "")
+    return row
 
 
 def _attempt(what: str, read: Callable[[], list[Tally]]) -> tuple[str, list[Tally]]:
@@ -178,12 +182,17 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _corpora(root: Path, cache: Path) -> Rows:
-    fastas = sorted((root / "vertebrates-chr1").glob("*.fa.gz")) + sorted((root / "human-pieces").glob("*.fa.gz"))
-    for fasta in fastas:
-        source = CorpusSource(species=fasta.name.removesuffix(".fa.gz"), sequences=fasta)
-        data = DataConfig(root=root, window=_WINDOW, corpus=(source,), chunks=ChunkConfig())
-        with tempfile.TemporaryDirectory() as folder:
-            yield _attempt(fasta.parent.name, partial(write_corpus, data, Path(folder), cache))
+    for name in ("vertebrates-chr1", "human-pieces"):
+        tally = Tally("nucleotides", f"{name}/*.fa.gz")
+        for fasta in sorted((root / name).glob("*.fa.gz")):
+            source = CorpusSource(species=fasta.name.removesuffix(".fa.gz"), sequences=fasta)
+            data = DataConfig(root=root, window=_WINDOW, corpus=(source,), chunks=ChunkConfig())
+            with tempfile.TemporaryDirectory() as folder:
+                for one in write_corpus(data, Path(folder), cache):
+                    tally.read += one.read
+                    tally.dropped += one.dropped
+                    tally.changed += one.changed
+        yield "corpora", [tally]
 
 
 if __name__ == "__main__":

@@ -176,10 +176,10 @@ def finished_stage(folder: Path, settings: dict[str, Any]) -> str:
 
 @contextmanager
 def discarded_on_error(folder: Path) -> Iterator[None]:
-    """Remove the folder of a stage whose input turns out to be wrong, so that a mended input can be tried at once."""
+    """Remove the folder of a stage whose input is wrong, or that finds no room: it can then be tried again at once."""
     try:
         yield
-    except InputError:
+    except (InputError, OSError):
         shutil.rmtree(folder, ignore_errors=True)
         raise
 
