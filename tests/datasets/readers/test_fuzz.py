@@ -4,15 +4,16 @@ import gzip
 import re
 import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from simcsp.command_line import parse_config
 from simcsp.config import DataConfig, WindowSource
 from simcsp.datasets.readers import READERS
 from simcsp.datasets.windows import WindowTable
@@ -101,12 +102,14 @@ def mutated_bytes(content: bytes, kind: str, at: int, other: float, piece: bytes
     }[kind]
 
 
+@cache
+def source_of(sentence: str) -> WindowSource:
+    return parse_config("", ["--data.windows", f"[{sentence}]"]).data.windows[0]
+
+
 def read(published: "PublishedFormats", folder: Path, kind: str) -> tuple[WindowTable, list[Tally]] | str:
     """The table, or the sentence."""
-    fields: dict[str, Any] = yaml.safe_load(published.sources["sites" if kind == "fasta" else kind])
-    paths = ("fasta", "annotation", "sites", "positives", "negatives", "sequences", "groups")
-    fields = {key: Path(value) if key in paths else value for key, value in fields.items()}
-    source = WindowSource(**fields)
+    source = source_of(published.sources["sites" if kind == "fasta" else kind])
     data = DataConfig(root=folder, window=40)
     try:
         return READERS[source.format](source, data, folder / "cache", np.random.default_rng(0))
