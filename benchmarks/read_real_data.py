@@ -39,7 +39,8 @@ def main() -> None:
     print("| set | read → kept, and why not | found |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
         for read in (_window_files, _genomes, _sites, _intron_tables, _other_tables, _corpora):
-            for what, tallies in read(root, Path(name)):
+            for what, every in read(root, Path(name)):
+                tallies = [tally for tally in every if tally.what not in ("transcripts", "contigs") or tally.dropped]
                 counts, notes = ("<br>".join(filter(None, map(say, tallies))) for say in (_counts, _note))
                 row = f"| {what} | {counts} | {notes} |"
                 print(row.replace(f"{root}/", "").replace(f"{name}/", ""), flush=True)
