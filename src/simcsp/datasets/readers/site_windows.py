@@ -35,9 +35,9 @@ def site_windows(
     unread = unread_share(tokens) > data.max_unread
     odd = ~unread & ~is_canonical(tokens, site_type)
     tally.read += len(sites)
-    _count(tally, f"window of {data.window} nt reaches beyond the contig", ~inside)
-    _count(tally, f"more than {data.max_unread:.0%} N", unread)
-    _count(tally, "no GT (donor) or AG (acceptor)", odd)
+    tally.drop(f"window of {data.window} nt reaches beyond the contig", np.count_nonzero(~inside))
+    tally.drop(f"more than {data.max_unread:.0%} N", np.count_nonzero(unread))
+    tally.drop("no GT (donor) or AG (acceptor)", np.count_nonzero(odd))
     good = ~unread & ~odd
     kept = [sites[row] for row in rows[good]]
     return window_table(
@@ -67,8 +67,3 @@ def named_by_stretch(sites: list[Site], apart: int) -> list[Site]:
         name = f"{sites[first].contig}:{positions[first]}-{positions[last - 1] + 2}"
         grouped += [site._replace(gene=name) for site in sites[first:last]]
     return grouped
-
-
-def _count(tally: Tally, reason: str, rows: NDArray[np.bool_]) -> None:
-    if rows.any():
-        tally.dropped[reason] += int(rows.sum())
