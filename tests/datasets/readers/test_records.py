@@ -1,10 +1,8 @@
 """The truth here is plain Python on letters: slices of strings, no tokens and no arrays."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from hypothesis import strategies as st
 
 from simcsp.config import DataConfig
 from simcsp.datasets.readers.records import Sequences, class_number, encode_records, note, split_fields
@@ -12,14 +10,11 @@ from simcsp.errors import InputError
 from simcsp.sequence.alphabet import decode
 from simcsp.tally import Tally
 
-DONOR, ACCEPTOR = 0, 1
-WINDOW = 20
-RECORDS = st.lists(st.text("ACGTN", min_size=WINDOW, max_size=WINDOW + 9), min_size=1, max_size=12)
 
-
-def encoded(records: Iterable[str], window: int = WINDOW, tally: Tally | None = None) -> Sequences:
+def encoded(*records: str) -> Sequences:
+    """Records of a file ``x.txt``, one on every other line."""
     labelled = ((2 * number + 1, letters.encode(), 0) for number, letters in enumerate(records))
-    return encode_records(Path("x.txt"), labelled, DataConfig(window=window), tally or Tally("windows", "x"))
+    return encode_records(Path("x.txt"), labelled, DataConfig(window=20), Tally("windows", "x"))
 
 
 def test_records_keep_line_label_and_letters_and_what_was_changed_is_counted() -> None:
@@ -48,12 +43,12 @@ def test_records_keep_line_label_and_letters_and_what_was_changed_is_counted() -
 )
 def test_a_record_that_is_no_sequence_is_named_with_its_line(letters: str, problem: str) -> None:
     with pytest.raises(InputError, match=rf"x\.txt, {problem}"):
-        encoded(["A" * 20, letters])
+        encoded("A" * 20, letters)
 
 
 def test_a_file_without_records_is_refused() -> None:
     with pytest.raises(InputError, match=r"x\.txt: the file has no record"):
-        encoded([])
+        encoded()
 
 
 def test_notes_stand_behind_the_name_of_the_source() -> None:
