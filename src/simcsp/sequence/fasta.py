@@ -84,7 +84,7 @@ def nucleotides(letters: bytes, tally: Tally, *, path: Path, line: int | None = 
         tally: of the reader.
         path: the file, for errors.
         line: where the record begins, for errors.
-        contig: name of the record, for errors.
+        contig: name of the record in a FASTA, for errors: the file is searched for the line if none is given.
 
     Raises:
         InputError: if a letter is no nucleotide code.
@@ -95,6 +95,7 @@ def nucleotides(letters: bytes, tally: Tally, *, path: Path, line: int | None = 
         first = letters[int(np.argmax(encoded.tokens == UNK))]
         shown = chr(first) if 0x20 < first < 0x7F else f"byte {first:#04x}"
         problem = f"{encoded.unknown:,} letters{where} are no nucleotide code, the first of them {shown!r}"
+        line = _line_with_unknown_letter(path, contig) if contig and line is None else line
         raise InputError(problem, path=path, line=line, hint="Letters are those of the IUPAC code, without gaps")
     lower = int(np.count_nonzero(np.frombuffer(letters, dtype=np.uint8) >= ord("a")))
     for change, count in (
@@ -195,6 +196,16 @@ def _indexed(plain: Path, path: Path, cache: Path) -> Path:
         finally:
             partial.unlink(missing_ok=True)
     return index
+
+
+def _line_with_unknown_letter(path: Path, contig: str) -> int | None:
+    inside = False
+    for number, line in text_lines(path):
+        if line.startswith(">"):
+            inside = line[1:].split()[:1] == [contig]
+        elif inside and encode(line.encode()).unknown:
+            return number
+    return None
 
 
 def _refuse_bad_records(path: Path) -> None:
