@@ -1,6 +1,5 @@
 """The truth here is plain Python on letters: slices of strings, no tokens and no arrays."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +18,9 @@ WINDOW = 20
 RECORDS = st.lists(st.text("ACGTN", min_size=WINDOW, max_size=WINDOW + 9), min_size=1, max_size=12)
 
 
-def encoded(records: Iterable[str], window: int = WINDOW, tally: Tally | None = None) -> Sequences:
+def encoded(records: list[str]) -> Sequences:
     labelled = ((2 * number + 1, letters.encode(), 0) for number, letters in enumerate(records))
-    return encode_records(Path("x.txt"), labelled, DataConfig(window=window), tally or Tally("windows", "x"))
+    return encode_records(Path("x.txt"), labelled, DataConfig(window=WINDOW), Tally("windows", "x"))
 
 
 def all_rows(sequences: Sequences) -> np.ndarray:
