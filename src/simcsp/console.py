@@ -9,11 +9,10 @@ from typing import NoReturn, TypeVar
 from safetensors import SafetensorError
 from tqdm import tqdm
 
-from simcsp.errors import InputError
+from simcsp.errors import NO_ROOM, InputError
 
 Item = TypeVar("Item")
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the user's share of it, the size of a file
 INTERRUPTED = 130  # 128 + SIGINT, what shells expect
 
 
@@ -27,7 +26,7 @@ def run_script(main: Callable[[], None]) -> NoReturn:
     except KeyboardInterrupt:
         _fail("Interrupted. Run the same command again to go on from the last checkpoint.", INTERRUPTED)
     except (OSError, RuntimeError, SafetensorError) as error:
-        if getattr(error, "errno", None) not in _NO_ROOM and os.strerror(errno.ENOSPC) not in str(error):
+        if getattr(error, "errno", None) not in NO_ROOM and os.strerror(errno.ENOSPC) not in str(error):
             raise
         _fail("The disk is full. Free some space and run the same command again.", 1)
     sys.exit(0)
