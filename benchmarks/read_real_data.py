@@ -32,24 +32,30 @@ Rows = Iterator[tuple[str, list[Tally]]]
 
 
 def main() -> None:
-    """Print one table row per file that was read."""
+    """Print one table row per set."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, default=Path("data/raw"), help="folder of the sets")
-    options = parser.parse_args()
-    print("| set | records | read | kept | dropped | changed |\n|---|---|---|---|---|---|")
+    root = parser.parse_args().root.resolve()
+    print("| set | read → kept, and why not | found |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
         for read in (_window_files, _genomes, _sites, _intron_tables, _other_tables, _corpora):
-            for what, tallies in read(options.root.resolve(), Path(name)):
-                for tally in tallies:
-                    print(_row(what, tally), flush=True)
+            for what, every in read(root, Path(name)):
+                tallies = [tally for tally in every if tally.what not in ("transcripts", "contigs") or tally.dropped]
+                counts, notes = ("<br>".join(filter(None, map(say, tallies))) for say in (_counts, _note))
+                row = f"| {what} | {counts} | {notes} |"
+                print(row.replace(f"{root}/", "").replace(f"{name}/", ""), flush=True)
 
 
-def _row(what: str, tally: Tally) -> str:
-    dropped, changed = (
-        "; ".join(f"{count:,} {reason}" for reason, count in sorted(counts.items()))
-        for counts in (tally.dropped, tally.changed)
-    )
-    return f"| {what} | {tally.what} of {tally.source} | {tally.read:,} | {tally.kept:,} | {dropped} | {changed} |"
+def _counts(tally: Tally) -> str:
+    reasons = "; ".join(f"{count:,} {reason}" for reason, count in sorted(tally.dropped.items()))
+    return f"{tally.read:,} {tally.what} → {tally.kept:,}{f': {reasons}' if reasons else ''}"
+
+
+def _note(tally: Tally) -> str:
+    """What the reader says of the source in brackets, and what was changed."""
+    said = tally.source.partition(" (")[2].removesuffix(")")
+    changed = [f"{count:,} {change}" for change, count in sorted(tally.changed.items()) if "group" not in change]
+    return "; ".join(filter(None, [said, *changed]))
 
 
 def _attempt(what: str, read: Callable[[], list[Tally]]) -> tuple[str, list[Tally]]:
@@ -136,8 +142,8 @@ def _other_tables(root: Path, cache: Path) -> Rows:
             tally.read += 1
             if not (intron.startswith("GT") and intron.endswith("AG")):
                 tally.dropped["introns that are not GT–AG"] += 1
-        yield "invertebrates", [tally]
-    yield "orthologous splice sites", list(_orthologues(root, cache))
+        yield f"invertebrates, {name}", [tally]
+    yield "orthologous splice sites of 11 species", [_orthologues(root, cache)]
     for name in (
         "annotation/mercer_branchpoints.hg19.bed.gz",
         "variants/mfass_labels_mmsplice_pred.csv.gz",
@@ -147,28 +153,30 @@ def _other_tables(root: Path, cache: Path) -> Rows:
         "text/subj.objective.gz",
         "text/subj.subjective.gz",
     ):
-        yield "counted only", [Tally("lines", name, read=sum(1 for _ in _lines(root / name)))]
+        yield (
+            f"{name.partition('/')[2]}, counted only",
+            [Tally("lines", name, read=sum(1 for _ in _lines(root / name)))],
+        )
 
 
-def _orthologues(root: Path, cache: Path) -> Iterator[Tally]:
+def _orthologues(root: Path, cache: Path) -> Tally:
     """Whether sites projected to other species have GT or AG where the table says."""
-    tallies: dict[str, Tally] = {}
     genomes: dict[str, Genome] = {}
+    tally = Tally("projected sites", "vertebrates-chr1")
     for line in _lines(root / "vertebrates-chr1/orthologous_splice_sites.tsv.gz"):
         if line.startswith("#"):
             continue
         kind, _, _, _, species, contig, position, strand, *_ = line.split("\t")
-        if species not in tallies:
-            tallies[species] = Tally("projected sites", species)
+        if species not in genomes:
             genomes[species] = Genome(root / f"vertebrates-chr1/{species}.fa.gz", cache)
         # The position is the intron's base next to the exon: of a donor its first, of an acceptor its last.
         first = int(position) - ((kind == "A") == (strand == "+"))
         letters = genomes[species].fetch(contig, first, first + 2).upper()
         wanted = {"D+": b"GT", "D-": b"AC", "A+": b"AG", "A-": b"CT"}[kind + strand]
-        tallies[species].read += 1
+        tally.read += 1
         if letters != wanted:
-            tallies[species].dropped["no GT (donor) or AG (acceptor)"] += 1
-    return iter(tallies.values())
+            tally.dropped["no GT (donor) or AG (acceptor)"] += 1
+    return tally
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -178,12 +186,17 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _corpora(root: Path, cache: Path) -> Rows:
-    fastas = sorted((root / "vertebrates-chr1").glob("*.fa.gz")) + sorted((root / "human-pieces").glob("*.fa.gz"))
-    for fasta in fastas:
-        source = CorpusSource(species=fasta.name.removesuffix(".fa.gz"), sequences=fasta)
-        data = DataConfig(root=root, window=_WINDOW, corpus=(source,), chunks=ChunkConfig())
-        with tempfile.TemporaryDirectory() as folder:
-            yield _attempt(fasta.parent.name, partial(write_corpus, data, Path(folder), cache))
+    for name in ("vertebrates-chr1", "human-pieces"):
+        tally = Tally("nucleotides", f"{name}/*.fa.gz")
+        for fasta in sorted((root / name).glob("*.fa.gz")):
+            source = CorpusSource(species=fasta.name.removesuffix(".fa.gz"), sequences=fasta)
+            data = DataConfig(root=root, window=_WINDOW, corpus=(source,), chunks=ChunkConfig())
+            with tempfile.TemporaryDirectory() as folder:
+                for one in write_corpus(data, Path(folder), cache):
+                    tally.read += one.read
+                    tally.dropped += one.dropped
+                    tally.changed += one.changed
+        yield f"corpus of {name}", [tally]
 
 
 if __name__ == "__main__":

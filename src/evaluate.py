@@ -17,6 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from transformers import PreTrainedModel
 
 from simcsp import runs
 from simcsp.command_line import parse_config
@@ -25,11 +28,12 @@ from simcsp.console import progress, run_script, say
 from simcsp.datasets.leakage import audit, nearest_window
 from simcsp.datasets.splits import selection_rows
 from simcsp.datasets.windows import WindowTable, load_windows
-from simcsp.metrics.classification import scores_by_site
+from simcsp.metrics.classification import PUBLISHED_THRESHOLD, scores_by_site
 from simcsp.metrics.nmi import nmi
 from simcsp.metrics.sccs import sccs
 from simcsp.model.embedding import embed
 from simcsp.model.encoder import load_checkpoint
+from simcsp.model.published import embed_doubly_framed, embed_sites_off_by_one
 from simcsp.model.yardstick import logistic_regression
 from simcsp.report.layout import umap_layout
 from simcsp.stages import enter_stage, finished_before, stage_folder
@@ -81,9 +85,12 @@ def _selection_scores(config: RunConfig, selection: WindowTable, run: Path, fold
     scores: list[Row] = []
     for name in progress(runs.PRETRAINED, "evaluate: encoders", unit="encoder"):
         encoder = load_checkpoint(run / "pretrain" / name, dropout=how.dropout, tokens=config.longest_input)
-        vectors = embed(encoder, selection.tokens, pooling=how.pooling, layer=how.layer, accelerator=accelerator)
+        vectors = _site_embeddings(encoder, selection, config, accelerator)
         clusters = nmi(vectors, selection.label, selection.site_type, config.nmi, config.seed)
-        values = {"sccs": sccs(vectors, selection.label, config.seed).value, "nmi": clusters.value}
+        paired = vectors
+        if config.published.doubled_special_tokens:
+            paired = embed_doubly_framed(encoder, selection.tokens, layer=how.layer, accelerator=accelerator)
+        values = {"sccs": sccs(paired, selection.label, config.seed).value, "nmi": clusters.value}
         scores += [_row(name, "selection", "all", metric, value) for metric, value in values.items()]
         with runs.whole_folder(folder / runs.SELECTION / name) as target:
             np.save(target / "embeddings.npy", vectors)
@@ -100,11 +107,22 @@ def _selection_scores(config: RunConfig, selection: WindowTable, run: Path, fold
     return scores
 
 
+def _site_embeddings(
+    encoder: PreTrainedModel, table: WindowTable, config: RunConfig, accelerator: Accelerator
+) -> NDArray[np.float32]:
+    how = config.encoder
+    if config.published.minus_strand_offset:
+        reverse = np.char.endswith(table.origin, ":-")
+        return embed_sites_off_by_one(encoder, table.tokens, reverse, layer=how.layer, accelerator=accelerator)
+    return embed(encoder, table.tokens, pooling=how.pooling, layer=how.layer, accelerator=accelerator)
+
+
 def _fold_scores(fold: Path, config: RunConfig, table: WindowTable) -> list[Row]:
     model, number = fold.parent.name, fold.name.removeprefix("fold-")
     predictions = pd.read_parquet(fold / runs.PREDICTIONS)
     test = predictions[predictions.part == "test"]
-    by_site = scores_by_site(test.label.to_numpy(), test.probability.to_numpy(), test.site_type.to_numpy())
+    threshold = PUBLISHED_THRESHOLD if config.published.logit_threshold else 0.5
+    by_site = scores_by_site(test.label.to_numpy(), test.probability.to_numpy(), test.site_type.to_numpy(), threshold)
     rows = [
         _row(model, number, site, metric, value) for site, values in by_site.items() for metric, value in values.items()
     ]

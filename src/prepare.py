@@ -27,6 +27,7 @@ from simcsp.download.command import download
 from simcsp.errors import InputError
 from simcsp.sequence.assembly import identify
 from simcsp.sequence.fasta import Genome
+from simcsp.sequence.files import require_readable
 from simcsp.sequence.simulate import write_genomes
 from simcsp.stages import enter_stage, stage_folder
 from simcsp.tally import Tally
@@ -118,8 +119,7 @@ def _input_hashes(config: RunConfig) -> dict[str, str]:
         paths |= {value for value in vars(source).values() if isinstance(value, Path)}
     files = {str(path): config.data.root / path for path in sorted(paths)}
     for path in files.values():
-        if not path.is_file():
-            raise InputError("no such file", path=path, hint="data/README.md says where public data sets come from")
+        require_readable(path)
     return {name: runs.sha256(path) for name, path in files.items()}
 
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from simcsp import runs
 from simcsp.command_line import parse_config
-from simcsp.config import RunConfig
+from simcsp.config import RunConfig, as_plain
 from simcsp.console import run_script, say
 from simcsp.datasets.splits import fold_parts
 from simcsp.report import figures
@@ -106,6 +106,7 @@ def _facts(config: RunConfig, manifest: Mapping[str, Any], run: Path) -> dict[st
     record = runs.read_json(run / "finetune" / runs.RECORD)
     environment = record["environment"]
     phases = config.pretrain
+    quirks = [name.replace("_", " ") for name, asked in as_plain(config.published).items() if asked]
     kept = {figures.TITLES["best_" + m.removeprefix("validation/")]: step for m, step in _kept_steps(run).items()}
     return {
         "data": f"{config.data.name}: {manifest['windows']:,} windows of {config.data.window} nt, "
@@ -120,6 +121,7 @@ def _facts(config: RunConfig, manifest: Mapping[str, Any], run: Path) -> dict[st
         "kept": ", ".join(f"{model} from step {step}" for model, step in kept.items()),
         "read without labels": ", ".join(str(source.sequences) for source in config.data.corpus),
         "of the windows, read without labels": _exposure(manifest["exposure"]),
+        **({"published quirks": ", ".join(quirks)} if quirks else {}),
         "fine-tuning": f"at most {config.finetune.epochs} epochs, "
         f"{config.finetune.labels or 'all'} training windows per fold",
         "seed": str(config.seed),

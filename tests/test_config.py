@@ -15,6 +15,7 @@ from simcsp.config import (
     OptimiserConfig,
     PhaseConfig,
     PretrainConfig,
+    PublishedConfig,
     RunConfig,
     SplitConfig,
     WindowSource,
@@ -86,6 +87,11 @@ TEXT: dict[str, Any] = {
         (RunConfig, {"run": ".."}, "run is a folder name"),
         (RunConfig, {"run": "a/b"}, "run is a folder name"),
         (RunConfig, {"run": "-x"}, "run is a folder name"),
+        (
+            RunConfig,
+            {"encoder": EncoderConfig(pooling="cls"), "published": PublishedConfig(minus_strand_offset=True)},
+            "encoder.pooling must be site",
+        ),
     ],
 )
 def test_nonsense_is_refused_when_built(cls: type, fields: dict[str, Any], problem: str) -> None:

@@ -1,5 +1,6 @@
 """Who may write where: a stage's claim on its folder."""
 
+import errno
 import hashlib
 import math
 import subprocess
@@ -152,12 +153,22 @@ def test_hash_of_a_stage_depends_on_settings_and_inputs_only(tmp_path: Path, mon
     assert len(first) == hashlib.sha256().digest_size * 2
 
 
-def test_folder_is_discarded_after_wrong_input_only(tmp_path: Path) -> None:
-    for error, stays in ((InputError, False), (OSError, True), (KeyboardInterrupt, True)):
-        folder = half_done(tmp_path / error.__name__)
-        with pytest.raises(error), discarded_on_error(folder):
-            raise error("stop")
-        assert folder.exists() is stays
+@pytest.mark.parametrize(
+    ("error", "stays"),
+    [
+        (InputError("stop"), False),
+        (OSError(errno.ENOSPC, "no room"), False),
+        (OSError(errno.EIO, "stop"), True),
+        (KeyboardInterrupt("stop"), True),
+    ],
+)
+def test_folder_is_discarded_after_wrong_input_or_on_a_full_disk_only(
+    tmp_path: Path, error: BaseException, stays: bool
+) -> None:
+    folder = half_done(tmp_path / "stage")
+    with pytest.raises(type(error)), discarded_on_error(folder):
+        raise error
+    assert folder.exists() is stays
 
 
 def test_folder_is_unclaimed_after_wrong_input_unless_something_was_written(tmp_path: Path) -> None:

@@ -414,15 +414,15 @@ class FinetuneConfig(OptimiserConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedConfig:
-    """Quirks of the published code, to reproduce its numbers; each is off unless asked for.
+    """Quirks of the published code, to reproduce its numbers in the evaluation; each is off unless asked for.
 
     Attributes:
-        minus_strand_offset: pool windows of the minus strand one nucleotide upstream of the site, as the published
-            embedding code does (SpliceBERT's fetch_embedding.py, SimCSP's embedding_gen.py).
+        minus_strand_offset: for NMI, pool windows of the minus strand one nucleotide upstream of the site, as the
+            published embedding code does (SpliceBERT's fetch_embedding.py, SimCSP's embedding_gen.py).
         logit_threshold: call splice sites at logit 0.5, a probability of 0.622 (SpliceBERT's
             predict_by_splicebert.py), for F1, precision, recall, accuracy and MCC.
-        doubled_special_tokens: measure SCCS on windows framed twice by special tokens and cut to 400 tokens, as
-            SimCSP's S3 pairs are.
+        doubled_special_tokens: measure SCCS on `[CLS]` of windows framed twice by special tokens and cut to 400
+            tokens, as SimCSP's S3 pairs are.
     """
 
     minus_strand_offset: bool = False
@@ -464,12 +464,16 @@ class RunConfig:
         _require_folder_name(self.run, "run")
         _require(0 <= self.seed < _SEEDS, "seed must be 0 to 4294967295")
         _require(self.processes >= 0, "processes must not be negative; 0 takes all visible GPUs")
+        _require(
+            not self.published.minus_strand_offset or self.encoder.pooling == "site",
+            "published.minus_strand_offset moves the site that is pooled: encoder.pooling must be site",
+        )
 
     @property
     def longest_input(self) -> int:
-        """Tokens of the longest window that the encoder will see, with ``[CLS]`` and ``[SEP]``."""
+        """Tokens of the longest window that the encoder will see, with ``[CLS]`` and ``[SEP]``, once or twice."""
         lengths: tuple[int, ...] = self.pretrain.lengths or ()
-        return max((self.data.window, *lengths)) + 2
+        return max((self.data.window, *lengths)) + (4 if self.published.doubled_special_tokens else 2)
 
 
 def as_plain(config: Any) -> Any:

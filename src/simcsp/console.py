@@ -1,6 +1,5 @@
 """What a script says: one line per stage, progress with time left, one sentence per error."""
 
-import errno
 import os
 import signal
 import sys
@@ -11,13 +10,12 @@ from typing import NoReturn, TypeVar
 from safetensors import SafetensorError
 from tqdm import tqdm
 
-from simcsp.errors import InputError
+from simcsp.errors import NO_ROOM, InputError
 
 Item = TypeVar("Item")
 
 INTERRUPTED = 130  # 128 + SIGINT, what shells expect
 _MUTE = os.environ.get("RANK", "0") != "0"  # of several processes one speaks for all
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk, a used-up quota, a file larger than allowed
 
 
 def run_script(main: Callable[[], None]) -> NoReturn:
@@ -99,7 +97,7 @@ def _thread_failed(failure: threading.ExceptHookArgs) -> None:
 def _no_room(error: BaseException) -> str | None:
     """What the system said if there was no room to write; libraries written in C++ and Rust pass it on as text."""
     number = getattr(error, "errno", None)
-    return next((os.strerror(n) for n in _NO_ROOM if n == number or os.strerror(n) in str(error)), None)
+    return next((os.strerror(n) for n in NO_ROOM if n == number or os.strerror(n) in str(error)), None)
 
 
 def _fail(message: str, status: int) -> NoReturn:

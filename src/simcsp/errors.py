@@ -1,8 +1,12 @@
 """Errors a user can mend: one sentence that names the file, the line, the fault and the way out."""
 
 import copyreg
+import errno
 from pathlib import Path
 from typing import Any
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says when the disk, the user's share of it, or the largest size of a file is used up."""
 
 
 class InputError(Exception):

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from simcsp import __version__
-from simcsp.errors import InputError
+from simcsp.errors import NO_ROOM, InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD, DONE = "record.json", "done.json"
@@ -226,11 +226,12 @@ def finished_stage(folder: Path, settings: dict[str, Any]) -> str:
 
 @contextmanager
 def discarded_on_error(folder: Path) -> Iterator[None]:
-    """Remove the folder of a stage whose input turns out to be wrong, so that a mended input can be tried at once."""
+    """Remove the folder of a stage whose input is wrong, or that finds no room: it can then be tried again at once."""
     try:
         yield
-    except InputError:
-        shutil.rmtree(folder, ignore_errors=True)
+    except (InputError, OSError) as error:
+        if isinstance(error, InputError) or error.errno in NO_ROOM:
+            shutil.rmtree(folder, ignore_errors=True)
         raise
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import SupportsInt
 
 
 @dataclass
@@ -21,6 +22,11 @@ class Tally:
     read: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     changed: Counter[str] = field(default_factory=Counter)
+
+    def drop(self, reason: str, count: SupportsInt) -> None:
+        """Count records that are left out; where there are none, their reason is not mentioned."""
+        if number := int(count):
+            self.dropped[reason] += number
 
     @property
     def kept(self) -> int:

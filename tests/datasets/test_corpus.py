@@ -273,10 +273,15 @@ def test_a_contig_to_hold_out_that_is_not_there_is_named(tmp_path: Path) -> None
         prepare(tmp_path, replace(source, hold_out=("chr21",)))
 
 
-def test_genes_of_held_out_contigs_are_left_out(mini_genome: "MiniGenome", tmp_path: Path) -> None:
+def test_genes_of_held_out_contigs_are_left_out_and_counted(mini_genome: "MiniGenome", tmp_path: Path) -> None:
+    rows, fasta = mini_genome.gtf.read_text(), mini_genome.fasta.read_text()
+    mini_genome.gtf.write_text(rows + rows.replace("mini\t", "more\t").replace(".1", ".2"))
+    mini_genome.fasta.write_text(fasta + fasta.replace(">mini", ">more"))
     source = CorpusSource(species="mini", sequences=mini_genome.fasta, annotation=mini_genome.gtf, hold_out=("mini",))
-    with pytest.raises(InputError, match="no region as long as a window"):
-        prepare(tmp_path, source)
+    tally = prepare(tmp_path, source)[0]
+    assert tally.dropped["held out: mini"] == 90  # two genes of 45 nt
+    assert tally.read == 180
+    assert len(stored(tmp_path)) == 2
 
 
 def test_a_contig_longer_than_a_piece_is_one_region(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

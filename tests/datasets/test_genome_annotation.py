@@ -262,5 +262,5 @@ def test_ambiguous_letters_are_counted_once_however_often_a_contig_is_read(tmp_p
 
 def test_letters_that_are_no_nucleotide_are_refused(tmp_path: Path) -> None:
     genome = annotated(tmp_path, "ACGT" * 20 + "E*", gtf_of([("g", "+", [(0, 9)])]))
-    with pytest.raises(InputError, match=r"genome\.fa: 2 letters of contig c are no nucleotide code"):
+    with pytest.raises(InputError, match=r"genome\.fa, line 2: 2 letters of contig c are no nucleotide code"):
         next(genome.contigs())

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu
 
-from simcsp.metrics.classification import SCORES, classification_scores, scores_by_site
+from simcsp.metrics.classification import PUBLISHED_THRESHOLD, SCORES, classification_scores, scores_by_site
 from simcsp.sequence.sites import ACCEPTOR, DONOR
 
 IntArray = NDArray[np.int64]
@@ -104,3 +104,11 @@ def test_input_without_scores_is_refused(labels: list[int], probabilities: list[
 def test_unknown_site_types_are_refused(site_types: IntArray, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         scores_by_site(LABELS, PROBABILITIES, site_types)
+
+
+def test_the_published_threshold_calls_fewer_splice_sites() -> None:
+    """0.6 is above a probability of 0.5, but the logit of 0.6, 0.405, is below 0.5."""
+    labels, probabilities = np.array([1, 1, 0, 0]), np.array([0.9, 0.6, 0.6, 0.1])
+    assert pytest.approx(0.6224593) == PUBLISHED_THRESHOLD
+    assert classification_scores(labels, probabilities)["f1"] == pytest.approx(0.8)  # 2 right of 3 called
+    assert classification_scores(labels, probabilities, PUBLISHED_THRESHOLD)["f1"] == pytest.approx(2 / 3)  # 1 of 1

@@ -54,7 +54,7 @@ def test_every_format_gives_the_same_introns(tmp_path: Path, form: str) -> None:
 
 def test_gtf_and_gff3_give_the_designed_genes_in_half_open_coordinates(mini_genome: "MiniGenome") -> None:
     for path in (mini_genome.gtf, mini_genome.gff3):
-        transcripts, tally, lengths = read_annotation(path)
+        transcripts, tally, lengths, _ = read_annotation(path)
         assert transcripts == MINI_TRANSCRIPTS
         assert (tally.read, tally.kept, tally.source) == (2, 2, path.name)
         assert lengths == {}
@@ -240,7 +240,7 @@ def test_a_file_whose_transcripts_were_all_left_out_says_why(tmp_path: Path) -> 
 @pytest.mark.real_data
 def test_all_mane_transcripts_of_chr22_carry_the_tag(real_data: Path) -> None:
     path = real_data / "annotation" / "chr22.MANE.refseq.GRCh38.gff.gz"
-    transcripts, tally, _ = read_annotation(path)
+    transcripts, tally, *_ = read_annotation(path)
     assert (len(transcripts), tally.dropped) == (423, {})
     assert transcripts == read_annotation(path, ["MANE Select"]).transcripts
     assert transcripts == read_annotation(path, ["MANE_Select"]).transcripts

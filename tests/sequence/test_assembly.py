@@ -8,55 +8,17 @@ from hypothesis import strategies as st
 
 from simcsp.errors import InputError
 from simcsp.sequence.assembly import (
-    _chromosomes,
-    _nuclear,
     explain_mismatch,
     identify,
     match_contigs,
     require_assembly,
     resolve_contigs,
 )
+from simcsp.sequence.chromosomes import nuclear
 from simcsp.tally import Tally
 
-# Nuclear chromosomes together, as published; ce11 and sacCer3 less their mitochondria of 13,794 and 85,779 nt.
-GENOME_SIZES = {
-    "hg19": 3_095_677_412,
-    "hg38": 3_088_269_832,
-    "hs1": 3_117_275_501,
-    "mm10": 2_725_521_370,
-    "mm39": 2_723_414_844,
-    "danRer11": 1_345_101_833,
-    "dm6": 137_547_960,
-    "ce11": 100_286_401 - 13_794,
-    "sacCer3": 12_157_105 - 85_779,
-    "TAIR10": 119_146_348,
-}
 CHR1 = {"hg18": 247_249_719, "hg19": 249_250_621, "hg38": 248_956_422, "hs1": 248_387_328, "mm10": 195_471_971}
 FASTA, BED = Path("genome.fa"), Path("sites.bed")
-
-
-@pytest.mark.parametrize(("assembly", "size"), GENOME_SIZES.items())
-def test_chromosomes_add_up_to_the_published_size_of_the_genome(assembly: str, size: int) -> None:
-    assert sum(chromosome.length for chromosome in _nuclear() if chromosome.assembly == assembly) == size
-
-
-def test_no_two_chromosomes_have_the_same_length() -> None:
-    lengths = Counter(chromosome.length for chromosome in _nuclear())
-    assert max(lengths.values()) == 1
-    assert len(lengths) == 4 * 24 + 3 * 21 + 2 * 25 + (6 + 7) + 2 * 6 + 16 + 5  # one term for each table
-
-
-def test_accessions_are_those_of_one_chromosome() -> None:
-    names: dict[str, set[tuple[str, int]]] = {}
-    for chromosome in _chromosomes():
-        names.setdefault(chromosome.accession, set()).add((chromosome.name, chromosome.length))
-    del names["-"]
-    assert max(map(len, names.values())) == 1
-    assert names["NC_000001.11"] == {("1", CHR1["hg38"])}
-    assert names["NC_000023.10"] == {("X", 155_270_560)}
-    for assembly, first in (("hg19", 1), ("hg38", 1), ("mm39", 67), ("danRer11", 7112)):  # numbered as chromosomes are
-        numbers = [int(each.accession[3:9]) for each in _nuclear() if each.assembly == assembly]
-        assert numbers == list(range(first, first + len(numbers)))
 
 
 @pytest.mark.parametrize(("assembly", "length"), CHR1.items())
@@ -79,7 +41,7 @@ def test_most_chromosomes_decide_and_a_tie_does_not() -> None:
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.sets(st.sampled_from(_nuclear()), min_size=1))
+@given(st.sets(st.sampled_from(nuclear()), min_size=1))
 def test_the_assembly_with_most_chromosomes_is_named(chromosomes: set[Any]) -> None:
     counts = Counter(chromosome.assembly for chromosome in chromosomes).most_common()
     clear = len(counts) == 1 or counts[0][1] > counts[1][1]

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simcsp.errors import InputError
-from simcsp.sequence.fasta import Genome, check_is_dna, open_bytes, text_lines
+from simcsp.sequence.fasta import Genome, check_is_dna, nucleotides
+from simcsp.tally import Tally
 
 TWO_CONTIGS = b">one first of two\nACGTN\nacgtR\nGG\n>two\nTTTTT\n"
 LETTERS = {"one": b"ACGTNacgtRGG", "two": b"TTTTT"}
@@ -69,6 +70,38 @@ def test_carriage_returns_are_no_letters(tmp_path: Path) -> None:
     path = written(tmp_path / "genome.fa", TWO_CONTIGS.replace(b"\n", b"\r\n"))
     genome = Genome(path, tmp_path / "cache")
     assert {contig: genome.fetch(contig, 0, length) for contig, length in genome.lengths.items()} == LETTERS
+
+
+@pytest.mark.parametrize("packed", [as_is, gzip.compress])
+@pytest.mark.parametrize(
+    "written_as",
+    [b"\xef\xbb\xbf" + TWO_CONTIGS, TWO_CONTIGS.replace(b"\n", b"\r"), TWO_CONTIGS + b"\n"],
+    ids=["byte order mark", "CR alone", "a blank line at the end"],
+)
+def test_other_forms_of_a_file_have_the_same_letters(
+    tmp_path: Path, written_as: bytes, packed: Callable[[bytes], bytes]
+) -> None:
+    genome = Genome(written(tmp_path / "genome.fa", packed(written_as)), tmp_path / "cache")
+    assert {contig: genome.fetch(contig, 0, length) for contig, length in genome.lengths.items()} == LETTERS
+    genome.close()
+
+
+def test_letters_that_are_read_as_another_are_counted() -> None:
+    tally = Tally("contigs", "x")
+    assert nucleotides(b"ACGUuNnRyT", tally, path=Path("x")).tolist() == [6, 7, 8, 9, 9, 5, 5, 5, 5, 9]
+    assert tally.changed == {
+        "ambiguous letters read as N": 2, "lower-case letters read as upper case": 3, "letters U read as T": 2
+    }  # fmt: skip
+    clean = Tally("contigs", "x")
+    nucleotides(b"ACGTN", clean, path=Path("x"))
+    assert not clean.changed
+
+
+def test_the_first_letter_that_is_no_code_is_shown() -> None:
+    with pytest.raises(InputError, match=r"x, line 7: 2 letters of contig c are no nucleotide code, .* '\*'"):
+        nucleotides(b"AC*T-", Tally("contigs", "x"), path=Path("x"), line=7, contig="c")
+    with pytest.raises(InputError, match=r"byte 0xc3"):
+        nucleotides("ACé".encode(), Tally("contigs", "x"), path=Path("x"))
 
 
 @settings(max_examples=20, deadline=None)
@@ -143,13 +176,16 @@ BROKEN = {
     "no header": (b"ACGT\n>one\nACGT\n", r"line 1: a FASTA file begins with '>'"),
     "protein": (b">p53\nMEEPQSDPSVEPPLSQETFSDLWKLLPENNVLSPLPSQAMDDLMLSPDDIEQWFTEDPGP\n", "not DNA"),
     "header only": (b">one\n", "the first record has no sequence"),
-    "first record empty": (b">one\n>two\nACGT\n", "record one has no sequence"),
-    "last record empty": (b">one\nACGT\n>two\n", "record two has no sequence"),
-    "same name twice": (b">one\nACGT\n>one\nACGT\n", 'Duplicate key "one"'),
-    "no name": (b">\nACGT\n", "Bad sequence name"),
-    "lines of unequal length": (b">one\nACGT\nAC\nACGT\n", "Line length"),
-    "the same, packed": (gzip.compress(b">one\nACGT\nAC\nACGT\n"), "Line length"),
-    "latin-1": (b">one\n" + b"ACGT" * 20 + b"\xe9\n", "cannot be indexed"),
+    "first record empty": (b">one\n>two\nACGT\n", "line 1: record one has no sequence"),
+    "last record empty": (b">one\nACGT\n>two\n", "line 3: record two has no sequence"),
+    "same name twice": (b">one\nACGT\n>one b\nACGT\n", "line 3: record one is there a second time, first on line 1"),
+    "no name": (b">one\nACGT\n>\nACGT\n", "line 3: a record without a name"),
+    "lines of unequal length": (b">one\nACGT\nAC\nACGT\n", "line 3: a line of record one is not as long"),
+    "the same, packed": (gzip.compress(b">one\nACGT\nAC\nACGT\n"), "line 3: a line of record one is not"),
+    "a line longer than the first": (b">one\nAC\nACGT\nAC\n", "line 3: a line of record one is not as long"),
+    "a blank line": (b">one\nACGT\n\nACGT\n", "line 3: a line of record one is not as long"),
+    "blank lines at the end": (b">one\nACGT\nAC\n\n\n", "line 3: a line of record one is not as long"),
+    "latin-1": (b">one\n" + b"ACGT" * 20 + b"\xe9\n", "line 2: not UTF-8"),
     "cut at the start": (gzip.compress(TWO_CONTIGS)[:-9], "truncated or damaged"),
     "cut far behind": (gzip.compress(LONG)[:-9], "truncated or damaged"),
     "damaged": (gzip.compress(LONG)[:-9] + b"\0" * 9, "truncated or damaged"),
@@ -173,17 +209,6 @@ def test_a_missing_file_and_a_folder_are_told_apart(tmp_path: Path) -> None:
         Genome(tmp_path, tmp_path / "cache")
 
 
-def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = written(tmp_path / "secret.fa", TWO_CONTIGS)
-
-    def forbidden(*_: object, **__: object) -> None:
-        raise PermissionError
-
-    monkeypatch.setattr(Path, "open", forbidden)
-    with pytest.raises(InputError, match=r"secret\.fa: the file cannot be read"):
-        open_bytes(path)
-
-
 @pytest.mark.parametrize(("unknown", "fits"), [(5, True), (6, False)])
 def test_five_letters_in_a_hundred_may_be_no_nucleotide(tmp_path: Path, unknown: int, fits: bool) -> None:
     path = written(tmp_path / "genome.fa", b">x\n" + b"A" * (100 - unknown) + b"*" * unknown + b"\n")
@@ -192,24 +217,3 @@ def test_five_letters_in_a_hundred_may_be_no_nucleotide(tmp_path: Path, unknown:
     else:
         with pytest.raises(InputError, match="not DNA"):
             check_is_dna(path)
-
-
-@pytest.mark.parametrize("packed", [as_is, gzip.compress, several_members, bgzf])
-def test_text_lines_are_numbered_from_one_without_bom_and_line_ends(
-    tmp_path: Path, packed: Callable[[bytes], bytes]
-) -> None:
-    path = written(tmp_path / "text", packed("\ufeffGène\r\n\r\n\ttab \nlast".encode()))
-    assert list(text_lines(path)) == [(1, "Gène"), (2, ""), (3, "\ttab "), (4, "last")]
-
-
-def test_text_that_is_not_utf8_is_refused_with_its_line(tmp_path: Path) -> None:
-    path = written(tmp_path / "text", "one\ntwo\ncafé\n".encode("latin-1"))
-    with pytest.raises(InputError, match=r"text, line 3: not UTF-8"):
-        list(text_lines(path))
-
-
-def test_truncated_packed_text_is_refused_after_its_whole_lines(tmp_path: Path) -> None:
-    lines = text_lines(written(tmp_path / "text", gzip.compress(LONG)[:-9]))
-    assert next(lines) == (1, ">long")
-    with pytest.raises(InputError, match="truncated or damaged"):
-        list(lines)

@@ -39,7 +39,7 @@ def test_the_example_of_bed12_is_read_with_blanks_and_with_tabs(tmp_path: Path) 
     ]
     track, *lines = BED12.splitlines(keepends=True)
     for text in (BED12, track + "".join(lines).replace(" ", "\t"), "".join(lines)):
-        transcripts, tally, lengths = read(tmp_path, text)
+        transcripts, tally, lengths, _ = read(tmp_path, text)
         assert transcripts == expected
         assert (tally.read, tally.kept, lengths) == (2, 2, {})
 
@@ -59,7 +59,7 @@ def test_genepred_is_read_plain_and_extended_with_and_without_bin(
 
 
 def test_an_intron_has_empty_exons_at_its_ends_even_at_the_end_of_the_contig(tmp_path: Path) -> None:
-    transcripts, tally, _ = read(tmp_path, "c\t0\t100\tg\t0\t+\n", "c\t50\t200\tg\t960\t-\n")
+    transcripts, tally, *_ = read(tmp_path, "c\t0\t100\tg\t0\t+\n", "c\t50\t200\tg\t960\t-\n")
     assert transcripts == [
         Transcript("g", "g", "c", "+", ((0, 0), (100, 100))),
         Transcript("g", "g", "c", "-", ((50, 50), (200, 200))),
@@ -76,13 +76,13 @@ def test_lines_without_a_name_are_not_all_one_gene(tmp_path: Path, name: str) ->
 
 
 def test_a_genepred_without_gene_names_it_after_the_transcript_and_counts(tmp_path: Path) -> None:
-    transcripts, tally, _ = read(tmp_path, REFGENE.replace("DDX11L1", ""))
+    transcripts, tally, *_ = read(tmp_path, REFGENE.replace("DDX11L1", ""))
     assert [transcript.gene for transcript in transcripts] == ["NR_046018", "WASH7P"]
     assert tally.changed == {"name2 empty, gene named after the transcript": 1}
 
 
 def test_a_transcript_without_strand_is_left_out_and_counted(tmp_path: Path) -> None:
-    transcripts, tally, _ = read(tmp_path, BED12.replace(" - ", " . "))
+    transcripts, tally, *_ = read(tmp_path, BED12.replace(" - ", " . "))
     assert [transcript.name for transcript in transcripts] == ["cloneA"]
     assert (tally.read, tally.dropped) == (2, {"no strand": 1})
 

@@ -45,7 +45,7 @@ def test_coding_rows_stand_in_for_exons_only_where_a_transcript_has_no_exon_row(
         row(51, 100, gtf("coding"), feature="CDS"),
         row(51, 53, gtf("coding"), feature="start_codon"),
     )
-    transcripts, tally, _ = read_annotation(path)
+    transcripts, tally, *_ = read_annotation(path)
     assert exons_of(transcripts) == {"both": ((0, 100), (200, 300)), "coding": ((50, 100), (200, 250))}
     assert tally.changed == {"exons taken from CDS rows": 1}
 
@@ -136,7 +136,7 @@ def test_transcripts_that_cannot_be_are_left_out_and_counted(tmp_path: Path) -> 
         row(1, 100, gtf("overlapping")),
         row(100, 300, gtf("overlapping")),
     )
-    transcripts, tally, _ = read_annotation(path)
+    transcripts, tally, *_ = read_annotation(path)
     assert list(exons_of(transcripts)) == ["good"]
     assert tally.dropped == {"no strand": 1, "exons on several contigs or strands": 2, "overlapping exons": 1}
     assert (tally.read, tally.kept) == (5, 1)
@@ -149,7 +149,7 @@ def test_a_value_may_hold_semicolons_keys_and_equals_signs(tmp_path: Path) -> No
 
 def test_a_gtf_gene_without_identifier_is_named_after_its_transcript_and_counted(tmp_path: Path) -> None:
     rows = [row(1, 100, gtf("a", "")), row(201, 300, gtf("a", "")), row(1, 100, gtf("b", "")), row(1, 9, gtf("c"))]
-    transcripts, tally, _ = read_all(tmp_path, *rows)
+    transcripts, tally, *_ = read_all(tmp_path, *rows)
     assert [(transcript.name, transcript.gene) for transcript in transcripts] == [("a", "a"), ("b", "b"), ("c", "g")]
     assert tally.changed == {"gene_id empty, named after the transcript": 2}
 
@@ -199,14 +199,14 @@ GFF3_TAGGED = [
 @pytest.mark.parametrize("rows", [GTF_TAGGED, GFF3_TAGGED])
 @pytest.mark.parametrize("tag", ["MANE_Select", "MANE Select"])
 def test_only_transcripts_with_the_tag_stay(tmp_path: Path, rows: list[str], tag: str, step: int) -> None:
-    transcripts, tally, _ = read_all(tmp_path, *rows[::step], tags=(tag,))
+    transcripts, tally, *_ = read_all(tmp_path, *rows[::step], tags=(tag,))
     assert exons_of(transcripts) == {"own row": ((0, 100),), "exon rows": ((0, 100), (200, 300))}
     assert (tally.read, tally.kept, tally.dropped) == (4, 2, {f"without tag {tag}": 2})
 
 
 @pytest.mark.parametrize("rows", [GTF_TAGGED, GFF3_TAGGED])
 def test_one_of_several_tags_is_enough(tmp_path: Path, rows: list[str]) -> None:
-    transcripts, tally, _ = read_all(tmp_path, *rows, tags=("MANE_Select", "xMANE_Select"))
+    transcripts, tally, *_ = read_all(tmp_path, *rows, tags=("MANE_Select", "xMANE_Select"))
     assert list(exons_of(transcripts)) == ["own row", "exon rows", "basic only"]
     assert tally.dropped == {"without tag MANE_Select or xMANE_Select": 1}
 

@@ -228,7 +228,7 @@ def test_strands_are_equally_likely(large: Species) -> None:
 
 def test_annotation_reader_finds_every_intron(tmp_path: Path) -> None:
     (written,) = write_genomes(GenomeSettings(genes=10, species=1), tmp_path, seed=13)
-    transcripts, _, _ = read_annotation(written.gtf)
+    transcripts, _, *_ = read_annotation(written.gtf)
     introns, tally = introns_of(transcripts, "simulated")
     species = Species(written.fasta, written.gtf)
     assert len(transcripts) == 10

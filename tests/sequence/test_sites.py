@@ -3,10 +3,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from simcsp.sequence.alphabet import Tokens, decode, encode, reverse_complement
+from simcsp.sequence.alphabet import Tokens, decode, encode
 from simcsp.sequence.annotation import Intron
 from simcsp.sequence.sites import (
     ACCEPTOR,
@@ -15,10 +15,8 @@ from simcsp.sequence.sites import (
     Windows,
     central_dinucleotides,
     cut_windows,
-    dinucleotide_positions,
     intron_ends,
     is_canonical,
-    sample_decoys,
     splice_sites,
     unread_share,
 )
@@ -187,81 +185,3 @@ def test_only_gt_is_a_donor_and_only_ag_an_acceptor() -> None:
 def test_unread_share_is_the_share_of_n() -> None:
     windows = np.stack([tokens_of(letters) for letters in ("ACGT", "NCGT", "NNNA", "NNNN")])
     assert unread_share(windows).tolist() == [0, 0.25, 0.75, 1]
-
-
-@given(st.text("ACGTN", min_size=2, max_size=80), st.data())
-def test_dinucleotides_of_a_strand_are_found_inside_the_span(letters: str, data: st.DataObject) -> None:
-    start = data.draw(st.integers(0, len(letters)))
-    end = data.draw(st.integers(start, len(letters)))
-    for site_type, pair in LETTERS.items():
-        for strand, wanted in (("+", pair), ("-", other_strand(pair))):
-            expected = [place for place in range(start, end - 1) if letters[place : place + 2] == wanted]
-            assert dinucleotide_positions(tokens_of(letters), (start, end), strand, site_type).tolist() == expected
-
-
-RANDOM_CONTIG = tokens_of("".join(np.random.default_rng(5).choice(list("ACGT"), 3000)))
-
-
-def real_sites(span: tuple[int, int], strand: str, share: float) -> list[Site]:
-    """Annotated sites on a share of the places that look like one."""
-    rng = np.random.default_rng(6)
-    sites = []
-    for site_type in (DONOR, ACCEPTOR):
-        places = dinucleotide_positions(RANDOM_CONTIG, span, strand, site_type)
-        chosen = rng.choice(places, int(share * places.size), replace=False)
-        sites += [Site("c", int(place), strand, site_type, 1, "gene") for place in chosen]
-    return sites
-
-
-@settings(deadline=None)
-@given(
-    st.integers(0, 1400),
-    st.integers(100, 1600),
-    st.sampled_from("+-"),
-    st.sampled_from([0.1, 0.3]),
-    st.sampled_from([0.5, 1.0, 2.0]),
-    st.integers(0, 9),
-)
-def test_decoys_are_unannotated_gt_and_ag_of_the_locus(
-    start: int, length: int, strand: str, share: float, ratio: float, seed: int
-) -> None:
-    span = (start, start + length)
-    real = real_sites(span, strand, share)
-    decoys = sample_decoys(RANDOM_CONTIG, span, strand, real, np.random.default_rng(seed), ratio)
-    assert decoys == sample_decoys(RANDOM_CONTIG, span, strand, real, np.random.default_rng(seed), ratio)
-    keys = [(decoy.position, decoy.site_type) for decoy in decoys]
-    assert len(set(keys)) == len(keys)
-    assert not set(keys) & {(site.position, site.site_type) for site in real}
-    assert {(decoy.contig, decoy.strand, decoy.label, decoy.gene) for decoy in decoys} <= {("c", strand, 0, "gene")}
-    counts = Counter(site.site_type for site in real)
-    assert Counter(decoy.site_type for decoy in decoys) == {
-        site_type: round(ratio * count) for site_type, count in counts.items() if round(ratio * count)
-    }
-    for position, site_type in keys:
-        assert span[0] <= position <= span[1] - 2
-        pair = RANDOM_CONTIG[position : position + 2]
-        assert decode(pair if strand == "+" else reverse_complement(pair)) == LETTERS[site_type]
-
-
-def test_another_seed_draws_other_decoys() -> None:
-    real = real_sites((0, 3000), "+", 0.1)
-    draws = [
-        tuple(sample_decoys(RANDOM_CONTIG, (0, 3000), "+", real, np.random.default_rng(seed), 1.0)) for seed in range(5)
-    ]
-    assert len(set(draws)) == 5
-
-
-def test_every_free_place_is_drawn_where_more_decoys_are_asked_for_than_there_are(mini_genome: "MiniGenome") -> None:
-    contig = tokens_of(mini_genome.sequence)
-    sites = splice_sites(Intron(*intron) for intron in mini_genome.introns)
-    spans = {"forward": (10, 55), "reverse": (65, 110)}
-    for gene, (_, _, other_gt, other_ag) in mini_genome.sites.items():
-        real = [site for site in sites if site.gene == gene]
-        decoys = sample_decoys(contig, spans[gene], real[0].strand, real, np.random.default_rng(0), 100.0)
-        assert [(decoy.position, decoy.site_type) for decoy in decoys] == [(other_gt, DONOR), (other_ag, ACCEPTOR)]
-
-
-def test_a_locus_with_no_other_gt_or_ag_has_no_decoys() -> None:
-    letters = "C" * 10 + "GT" + "C" * 20 + "AG" + "C" * 10
-    real = splice_sites([Intron("c", 10, 34, "+", "g")])
-    assert sample_decoys(tokens_of(letters), (0, 44), "+", real, np.random.default_rng(0), 1.0) == []

@@ -186,7 +186,5 @@ def test_stopping_the_first_process_stops_the_others(run: Callable[..., int], tm
         return
     assert (process.returncode, saved) == (130, ["saved-0", "saved-1"])
     assert {(tmp_path / name).read_text() for name in saved} == {"[15]"}  # asked once, whoever else got the signal
-    assert (
-        shown.strip().splitlines()[-1] == "Interrupted. Run the same command again to go on from what is finished."
-    )
+    assert shown.strip().splitlines()[-1] == "Interrupted. Run the same command again to go on from what is finished."
     assert "Traceback" not in shown

@@ -238,9 +238,12 @@ def _transcribed(
     for contig in annotated.contigs():
         for locus in contig.loci:
             start, end = locus.span
-            if contig.name not in held_out:
-                letters = annotated.genome.fetch(contig.name, start, end)
-                yield contig.name, start, locus.strand, _encoded(letters, tally, path=path, contig=contig.name)
+            if contig.name in held_out:
+                tally.read += end - start
+                tally.drop(f"held out: {contig.name}", end - start)
+                continue
+            letters = annotated.genome.fetch(contig.name, start, end)
+            yield contig.name, start, locus.strand, _encoded(letters, tally, path=path, contig=contig.name)
     annotated.genome.close()
 
 

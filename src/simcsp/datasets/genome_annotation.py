@@ -1,9 +1,9 @@
 """A genome and its annotation, opened together and checked against each other."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from simcsp.errors import InputError
 from simcsp.sequence.alphabet import Tokens
@@ -14,6 +14,8 @@ from simcsp.sequence.sites import intron_ends
 from simcsp.tally import Tally
 
 CANONICAL = "GT-AG"
+
+OnContig = TypeVar("OnContig", Transcript, Intron)
 
 
 class Locus(NamedTuple):
@@ -36,6 +38,7 @@ class Contig(NamedTuple):
         loci: by strand and start.
         group_of: gene → group, named after one of its genes; genes whose spans overlap on either strand, or are
             nearer than ``apart``, share one.
+        untagged: transcripts that lack the tags asked for.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Contig(NamedTuple):
     introns: list[Intron]
     loci: list[Locus]
     group_of: dict[str, str]
+    untagged: list[Transcript]
 
 
 class AnnotatedGenome:
@@ -76,7 +80,7 @@ class AnnotatedGenome:
         apart: int = 0,
     ) -> None:
         self.fasta, self.annotation, self.apart = fasta, annotation, apart
-        transcripts, transcript_tally, declared = read_annotation(annotation, tags)
+        transcripts, transcript_tally, declared, untagged = read_annotation(annotation, tags)
         self.genome = Genome(fasta, cache)
         require_assembly(self.genome.lengths, assembly, fasta)
         self._contigs = Tally("contigs", fasta.name)
@@ -89,7 +93,10 @@ class AnnotatedGenome:
             ignore_missing=ignore_missing_contigs,
             tally=self._contigs,
         )
-        self.transcripts = [t._replace(contig=contig_of[t.contig]) for t in transcripts if t.contig in contig_of]
+        self.transcripts, self._untagged = (
+            [t._replace(contig=contig_of[t.contig]) for t in some if t.contig in contig_of]
+            for some in (transcripts, untagged)
+        )
         if len(self.transcripts) < len(transcripts):
             transcript_tally.dropped["contig not in the FASTA"] += len(transcripts) - len(self.transcripts)
         self._check_ends()
@@ -99,11 +106,8 @@ class AnnotatedGenome:
 
     def contigs(self) -> Iterator[Contig]:
         """Annotated contigs, one in memory at a time, in the order of the FASTA."""
-        transcripts, introns = defaultdict(list), defaultdict(list)
-        for transcript in self.transcripts:
-            transcripts[transcript.contig].append(transcript)
-        for intron in self.introns:
-            introns[intron.contig].append(intron)
+        transcripts, untagged = _by_contig(self.transcripts), _by_contig(self._untagged)
+        introns = _by_contig(self.introns)
         for name, length in self.genome.lengths.items():
             if name in transcripts:
                 letters = self.genome.fetch(name, 0, length)
@@ -114,7 +118,7 @@ class AnnotatedGenome:
                     for locus in _loci([t for t in transcripts[name] if t.strand == strand], strand)
                 ]
                 groups = _groups(transcripts[name], self.apart)
-                yield Contig(name, tokens, transcripts[name], introns[name], loci, groups)
+                yield Contig(name, tokens, transcripts[name], introns[name], loci, groups, untagged[name])
 
     def check_assembly(self, least: float) -> float:
         """Share of introns that are GT–AG in this FASTA, of those whose ends are not N.
@@ -161,6 +165,13 @@ class AnnotatedGenome:
         for transcript in self.transcripts:
             reach[transcript.contig] = max(reach.get(transcript.contig, 0), transcript.span[1])
         return explain_mismatch(self.genome.lengths, reach)
+
+
+def _by_contig(items: Iterable[OnContig]) -> dict[str, list[OnContig]]:
+    by_contig: dict[str, list[OnContig]] = defaultdict(list)
+    for item in items:
+        by_contig[item.contig].append(item)
+    return by_contig
 
 
 def _loci(transcripts: list[Transcript], strand: str) -> list[Locus]:

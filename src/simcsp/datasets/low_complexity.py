@@ -31,8 +31,7 @@ def kept_stretches(tokens: Tokens, chunks: ChunkConfig, tally: Tally) -> Iterato
         gaps += start - position
         position = end
         yield from _kept_chunks(tokens[start:end], start, chunks, tally)
-    if gaps + tokens.size - position:
-        tally.dropped[f"in runs of more than {_LONGEST_N_RUN} N"] += gaps + tokens.size - position
+    tally.drop(f"in runs of more than {_LONGEST_N_RUN} N", gaps + tokens.size - position)
 
 
 def trinucleotide_entropy(chunks: Tokens) -> NDArray[np.float64]:
@@ -71,8 +70,7 @@ def _kept_chunks(tokens: Tokens, start: int, chunks: ChunkConfig, tally: Tally) 
     unread, simple = (np.concatenate(judged) for judged in zip(*(_judge(part, chunks) for part in parts), strict=True))
     edges = np.append(np.arange(len(unread)) * chunks.length, tokens.size)
     for reason, out in ((f"in chunks of more than {chunks.max_n:.0%} N", unread), ("of low complexity", simple)):
-        if out.any():
-            tally.dropped[reason] += int(np.diff(edges)[out].sum())
+        tally.drop(reason, np.diff(edges)[out].sum())
     changes = np.flatnonzero(np.diff(~(unread | simple), prepend=False, append=False))
     for first, last in changes.reshape(-1, 2):
         yield start + int(edges[first]), start + int(edges[last])

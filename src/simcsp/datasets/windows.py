@@ -80,12 +80,8 @@ def drop_duplicates(table: WindowTable, tally: Tally) -> WindowTable:
     same_label = np.empty(len(order), dtype=bool)
     same_label[order] = table.label[representative] == table.label[order]
     tally.read += len(order)
-    for reason, rows in (
-        ("identical to an earlier window", ~kept & same_label),
-        ("decoy identical to a splice site", ~kept & ~same_label),
-    ):
-        if rows.any():
-            tally.dropped[reason] += int(rows.sum())
+    tally.drop("identical to an earlier window", np.count_nonzero(~kept & same_label))
+    tally.drop("decoy identical to a splice site", np.count_nonzero(~kept & ~same_label))
     return table.take(kept)
 
 

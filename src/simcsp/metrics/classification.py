@@ -1,6 +1,6 @@
 """How well probabilities tell splice sites (label 1) from decoys (label 0), at a threshold and over all of them.
 
-The threshold is one of probability. (SpliceBERT's cross-species F1 put 0.5 on the logit, a probability of 0.622.)
+The threshold is one of probability. SpliceBERT's cross-species F1 put 0.5 on the logit: `PUBLISHED_THRESHOLD`.
 """
 
 import numpy as np
@@ -17,6 +17,7 @@ from sklearn.metrics import (
 
 from simcsp.sequence.sites import ACCEPTOR, DONOR, SITE_NAMES
 
+PUBLISHED_THRESHOLD = float(1 / (1 + np.exp(-0.5)))  # 0.622
 SCORES = ("f1", "precision", "recall", "auroc", "average_precision", "accuracy", "mcc")
 
 

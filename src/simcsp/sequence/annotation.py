@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from simcsp.errors import InputError
-from simcsp.sequence.fasta import text_lines
+from simcsp.sequence.files import text_lines
 from simcsp.sequence.gene_tables import TABLES, read_gene_table, split_columns
 from simcsp.sequence.gff import looks_like_gtf, read_gff3, read_gtf
 from simcsp.sequence.transcripts import (

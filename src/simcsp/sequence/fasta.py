@@ -1,31 +1,38 @@
 """Contigs of a FASTA file, indexed by pyfaidx and read by slices."""
 
-import gzip
 import hashlib
 import os
-import shutil
 import weakref
-import zlib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, cast
 
+import numpy as np
 import pyfaidx
 
 from simcsp.errors import InputError
-from simcsp.sequence.alphabet import Tokens, encode
+from simcsp.sequence.alphabet import UNK, Tokens, encode
+from simcsp.sequence.files import (
+    BYTE_ORDER_MARK,
+    UNPACKING_ERRORS,
+    is_gzip,
+    open_bytes,
+    read_start,
+    text_lines,
+    truncated,
+)
 from simcsp.tally import Tally
 
-_GZIP = b"\x1f\x8b"
 _PEEK = 1 << 16  # bytes looked at to tell DNA from something else
+_BLOCK = 1 << 22  # bytes copied at a time
 _DNA_SHARE = 0.95  # protein and text have far fewer letters of the nucleotide code
 
 
 class Genome:
     """One FASTA file, plain, gzip or bgzip; positions are 0-based half-open.
 
-    A compressed file is unpacked once into ``cache``, and the index is kept there too, so the folder of the
-    FASTA may be read-only.
+    A compressed file, one with a byte order mark, or one whose lines end in CR alone is copied once into ``cache`` in
+    plain form, and the index is kept there too, so the folder of the FASTA may be read-only.
 
     Args:
         path: the FASTA file.
@@ -39,7 +46,7 @@ class Genome:
     def __init__(self, path: Path, cache: Path) -> None:
         self.path = path
         check_is_dna(path)
-        plain = _unpacked(path, cache)
+        plain = _plain_copy(path, cache)
         try:
             index = _indexed(plain, path, cache)
         except InputError:
@@ -70,14 +77,14 @@ class Genome:
 
 
 def nucleotides(letters: bytes, tally: Tally, *, path: Path, line: int | None = None, contig: str = "") -> Tokens:
-    """Encode letters of a file; ambiguous ones are counted in ``tally``.
+    """Encode letters of a file; those that are read as another are counted in ``tally``.
 
     Args:
         letters: of one record or a part of one.
         tally: of the reader.
         path: the file, for errors.
         line: where the record begins, for errors.
-        contig: name of the record, for errors.
+        contig: name of the record in a FASTA, for errors: the file is searched for the line if none is given.
 
     Raises:
         InputError: if a letter is no nucleotide code.
@@ -85,9 +92,19 @@ def nucleotides(letters: bytes, tally: Tally, *, path: Path, line: int | None = 
     encoded = encode(letters)
     if encoded.unknown:
         where = f" of contig {contig}" if contig else ""
-        raise InputError(f"{encoded.unknown:,} letters{where} are no nucleotide code", path=path, line=line)
-    if encoded.ambiguous:
-        tally.changed["ambiguous letters read as N"] += encoded.ambiguous
+        first = letters[int(np.argmax(encoded.tokens == UNK))]
+        shown = chr(first) if 0x20 < first < 0x7F else f"byte {first:#04x}"
+        problem = f"{encoded.unknown:,} letters{where} are no nucleotide code, the first of them {shown!r}"
+        line = _line_with_unknown_letter(path, contig) if contig and line is None else line
+        raise InputError(problem, path=path, line=line, hint="Letters are those of the IUPAC code, without gaps")
+    lower = int(np.count_nonzero(np.frombuffer(letters, dtype=np.uint8) >= ord("a")))
+    for change, count in (
+        ("ambiguous letters read as N", encoded.ambiguous),
+        ("lower-case letters read as upper case", lower),
+        ("letters U read as T", letters.count(b"U") + letters.count(b"u")),
+    ):
+        if count:
+            tally.changed[change] += count
     return encoded.tokens
 
 
@@ -97,8 +114,7 @@ def check_is_dna(path: Path) -> None:
     Raises:
         InputError: names the file and what it seems to be.
     """
-    with open_bytes(path) as stream:
-        head = _read(stream, _PEEK, path)
+    head = read_start(path, _PEEK)
     if not head.strip():
         raise InputError("the file is empty", path=path)
     if head.lstrip()[:1] == b"<":
@@ -112,57 +128,6 @@ def check_is_dna(path: Path) -> None:
         raise InputError("the sequence is not DNA (protein?)", path=path, hint="Give a genomic FASTA")
 
 
-def open_bytes(path: Path) -> BinaryIO:
-    """Open a plain or gzip file for reading bytes; the content decides, not the name.
-
-    Raises:
-        InputError: if the file is missing or is a folder.
-    """
-    if not path.exists():
-        raise InputError("no such file", path=path)
-    if path.is_dir():
-        raise InputError("this is a folder, a file is needed", path=path)
-    try:
-        packed = _is_gzip(path)
-    except PermissionError as error:
-        raise InputError("the file cannot be read (permission denied)", path=path) from error
-    return cast("BinaryIO", gzip.open(path)) if packed else path.open("rb")
-
-
-def text_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Lines of a plain or gzip text file with their 1-based numbers; CRLF and a leading BOM are accepted.
-
-    Raises:
-        InputError: if the file is missing, truncated or not UTF-8.
-    """
-    number = 0
-    with open_bytes(path) as stream:
-        while True:
-            number += 1
-            try:
-                raw = stream.readline()
-                line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-            except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-                raise _truncated(path) from error
-            except UnicodeDecodeError as error:
-                raise InputError("not UTF-8 text", path=path, line=number) from error
-            if not raw:
-                return
-            yield number, line.rstrip("\r\n")
-
-
-def _is_gzip(path: Path) -> bool:
-    with path.open("rb") as stream:
-        return stream.read(len(_GZIP)) == _GZIP
-
-
-def _read(stream: BinaryIO, size: int, path: Path) -> bytes:
-    try:
-        return stream.read(size)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise _truncated(path) from error
-
-
 def _read_at(file: int, first: int, last: int) -> bytes:
     """Bytes ``[first, last)``; the system reads at most 2 GiB at a time."""
     parts = []
@@ -172,10 +137,6 @@ def _read_at(file: int, first: int, last: int) -> bytes:
     return b"".join(parts)
 
 
-def _truncated(path: Path) -> InputError:
-    return InputError("the gzip file is truncated or damaged", path=path, hint="Fetch it again")
-
-
 def _cache_name(path: Path) -> str:
     """A name that changes when the file does, without reading gigabytes."""
     stat = path.stat()
@@ -183,24 +144,40 @@ def _cache_name(path: Path) -> str:
     return f"{path.name.removesuffix('.gz')}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
-def _unpacked(path: Path, cache: Path) -> Path:
-    """``path`` itself, or its unpacked copy in ``cache``."""
+def _plain_copy(path: Path, cache: Path) -> Path:
+    """``path`` itself if pyfaidx can read it, or its plain copy in ``cache``."""
     cache.mkdir(parents=True, exist_ok=True)
+    head = read_start(path, _PEEK)
+    ends_in_cr = b"\r" in head and b"\n" not in head
+    with path.open("rb") as stream:
+        marked = stream.read(len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK
     # pyfaidx goes by the name, so a plain file with the name of a compressed one is copied as well.
-    if not _is_gzip(path) and path.suffix.lower() not in (".gz", ".bgz", ".bz2", ".zip"):
+    named_packed = path.suffix.lower() in (".gz", ".bgz", ".bz2", ".zip")
+    if not (ends_in_cr or marked or named_packed or is_gzip(path)):
         return path
     target = cache / _cache_name(path)
     if not target.exists():
         partial = _partial(target)
         try:
-            with open_bytes(path) as packed, partial.open("wb") as plain:
-                shutil.copyfileobj(packed, plain, 1 << 22)
+            with partial.open("wb") as plain:
+                for block in _blocks(path):
+                    plain.write(block.replace(b"\r", b"\n") if ends_in_cr else block)
             partial.replace(target)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise _truncated(path) from error
         finally:
             partial.unlink(missing_ok=True)
     return target
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    """The content of a plain or gzip file, without a byte order mark."""
+    with open_bytes(path) as stream:
+        try:
+            block = stream.read(_BLOCK).removeprefix(BYTE_ORDER_MARK)
+            while block:
+                yield block
+                block = stream.read(_BLOCK)
+        except UNPACKING_ERRORS as error:
+            raise truncated(path) from error
 
 
 def _indexed(plain: Path, path: Path, cache: Path) -> Path:
@@ -210,17 +187,65 @@ def _indexed(plain: Path, path: Path, cache: Path) -> Path:
         partial = _partial(index)
         try:
             with pyfaidx.Faidx(str(plain), indexname=str(partial)) as built:
-                empty = [name for name, record in built.index.items() if not record.rlen]
-            if empty:
-                raise InputError(
-                    f"record {empty[0]} has no sequence", path=path, hint="Probably cut off; fetch it again"
-                )
+                if not all(record.rlen for record in built.index.values()):
+                    _refuse_bad_records(path)
             partial.replace(index)
-        except (pyfaidx.FastaIndexingError, pyfaidx.IndexNotFoundError, ValueError) as error:
+        except (pyfaidx.FastaIndexingError, pyfaidx.IndexNotFoundError, ValueError, RuntimeError) as error:
+            _refuse_bad_records(path)
             raise InputError(f"cannot be indexed ({error})", path=path, hint="Check it with samtools faidx") from error
         finally:
             partial.unlink(missing_ok=True)
     return index
+
+
+def _line_with_unknown_letter(path: Path, contig: str) -> int | None:
+    inside = False
+    for number, line in text_lines(path):
+        if line.startswith(">"):
+            inside = line[1:].split()[:1] == [contig]
+        elif inside and encode(line.encode()).unknown:
+            return number
+    return None
+
+
+def _refuse_bad_records(path: Path) -> None:
+    """Find the line that an index cannot be made of, which pyfaidx does not name.
+
+    Raises:
+        InputError: if a record has no name, that of another, no sequence, or lines of several lengths.
+    """
+    begins: dict[str, int] = {}  # record → its first line
+    lengths: list[tuple[int, int]] = []  # number and length of its lines
+    for number, line in chain(text_lines(path), [(0, ">")]):
+        if not line.startswith(">"):
+            lengths.append((number, len(line)))
+            continue
+        if begins:
+            _refuse_bad_lines(*list(begins.items())[-1], lengths, path)
+        if not number:
+            return
+        record, lengths = (line[1:].split() or [""])[0], []
+        if not record:
+            raise InputError("a record without a name", path=path, line=number)
+        if record in begins:
+            raise InputError(
+                f"record {record} is there a second time, first on line {begins[record]}",
+                path=path, line=number, hint="Leave one of them out, or rename it",
+            )  # fmt: skip
+        begins[record] = number
+
+
+def _refuse_bad_lines(record: str, begins: int, lengths: list[tuple[int, int]], path: Path) -> None:
+    """Refuse a record without sequence, or with a line unlike its first that is not its last; one blank may follow."""
+    if not any(length for _, length in lengths):
+        hint = "Probably cut off; fetch it again"
+        raise InputError(f"record {record} has no sequence", path=path, line=begins, hint=hint)
+    written = lengths[:-1] if not lengths[-1][1] else lengths
+    number = next((number for number, length in written[:-1] if length != written[0][1]), 0)
+    number = number or (written[-1][0] if not 0 < written[-1][1] <= written[0][1] else 0)
+    if number:
+        hint = "Wrap every record at one length, without blank lines"
+        raise InputError(f"a line of record {record} is not as long as the others", path=path, line=number, hint=hint)
 
 
 def _partial(target: Path) -> Path:

@@ -57,7 +57,7 @@ def read_gene_table(lines: Lines, path: Path, columns: int) -> Annotation:
             tally.changed["name2 empty, gene named after the transcript"] += 1
             transcript = transcript._replace(gene=transcript.name)
         transcripts.append(transcript)
-    return Annotation(transcripts, tally, {})
+    return Annotation(transcripts, tally, {}, [])
 
 
 def split_columns(line: str) -> list[str]:

@@ -68,9 +68,7 @@ def read_gtf(lines: Lines, path: Path, tags: Sequence[str]) -> Annotation:
             raise InputError("transcript row without transcript_id", path=path, line=number)
         if tags and not tags_of.get(name):
             tags_of[name] = [pair[2].strip('"') for pair in _GTF_PAIR.finditer(attributes) if pair[1] == "tag"]
-    tally = Tally("transcripts", path.name, read=len(parts))
-    _keep_tagged(parts, tags_of, tags, tally, path)
-    return Annotation(_transcripts(parts, tally), tally, {})
+    return _annotation(parts, tags_of, tags, {}, path)
 
 
 def read_gff3(lines: Lines, path: Path, tags: Sequence[str]) -> Annotation:
@@ -109,9 +107,7 @@ def read_gff3(lines: Lines, path: Path, tags: Sequence[str]) -> Annotation:
                 tags_of.setdefault(name, _values(attributes["tag"]))
     for name, rows in parts.items():
         rows.gene = rows.gene or _topmost(name, parents)
-    tally = Tally("transcripts", path.name, read=len(parts))
-    _keep_tagged(parts, tags_of, tags, tally, path)
-    return Annotation(_transcripts(parts, tally), tally, lengths)
+    return _annotation(parts, tags_of, tags, lengths, path)
 
 
 @dataclass(slots=True)
@@ -214,12 +210,25 @@ def _add(parts: dict[str, _Parts], name: str, columns: list[str], interval: Inte
         rows.coding.append(interval)
 
 
-def _keep_tagged(
-    parts: dict[str, _Parts], tags_of: dict[str, Sequence[str]], tags: Sequence[str], tally: Tally, path: Path
-) -> None:
-    """Leave out transcripts without any of the tags; blanks and underscores are alike (``MANE Select``)."""
-    if not tags:
-        return
+def _annotation(
+    parts: dict[str, _Parts],
+    tags_of: dict[str, Sequence[str]],
+    tags: Sequence[str],
+    lengths: dict[str, int],
+    path: Path,
+) -> Annotation:
+    tally = Tally("transcripts", path.name, read=len(parts))
+    untagged = _take_untagged(parts, tags_of, tags, path) if tags else {}
+    if untagged:
+        tally.dropped[f"without tag {' or '.join(tags)}"] += len(untagged)
+    of_no_account = Tally("transcripts", path.name)  # all of them are counted above
+    return Annotation(_transcripts(parts, tally), tally, lengths, _transcripts(untagged, of_no_account))
+
+
+def _take_untagged(
+    parts: dict[str, _Parts], tags_of: dict[str, Sequence[str]], tags: Sequence[str], path: Path
+) -> dict[str, _Parts]:
+    """Take transcripts without any of the tags out; blanks and underscores are alike (``MANE Select``)."""
     present: Counter[str] = Counter()
     for name in parts:
         present.update({tag.replace(" ", "_") for tag in tags_of.get(name, ())})
@@ -229,9 +238,7 @@ def _keep_tagged(
         hint = f"The most frequent of its tags are {frequent}" if frequent else "None has any tag"
         raise InputError(f"no transcript has the tag {', '.join(sorted(missing))}", path=path, hint=hint)
     untagged = [name for name in parts if wanted.isdisjoint(tag.replace(" ", "_") for tag in tags_of.get(name, ()))]
-    for name in untagged:
-        del parts[name]
-    tally.dropped[f"without tag {' or '.join(tags)}"] += len(untagged)
+    return {name: parts.pop(name) for name in untagged}
 
 
 def _transcripts(parts: dict[str, _Parts], tally: Tally) -> list[Transcript]:

@@ -1,4 +1,4 @@
-"""Splice sites, decoys, and windows around them.
+"""Splice sites and windows around them.
 
 A *site* is a dinucleotide: the first two nucleotides of an intron (donor, mostly GT) or its last two (acceptor,
 mostly AG), read on the strand of the gene. Its ``position`` is the 0-based start of the dinucleotide on the
@@ -6,7 +6,6 @@ forward strand of the contig. A *window* of even length L holds the dinucleotide
 either strand.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcsp.sequence.alphabet import A, G, N, T, Tokens, decode, reverse_complement
-from simcsp.sequence.annotation import Interval, Intron
+from simcsp.sequence.annotation import Intron
 
 DONOR, ACCEPTOR = 0, 1
 SITE_NAMES = ("donor", "acceptor")
@@ -96,40 +95,6 @@ def intron_ends(contig: Tokens, introns: Iterable[Intron]) -> list[str]:
             left, right = reverse_complement(right), reverse_complement(left)
         ends.append(f"{decode(left)}-{decode(right)}")
     return ends
-
-
-def dinucleotide_positions(contig: Tokens, span: Interval, strand: str, site_type: int) -> NDArray[np.int64]:
-    """Starts of every GT (donor) or AG (acceptor) of one strand that lies inside ``span``."""
-    first, second = CONSENSUS[site_type]
-    if strand == "-":
-        first, second = (int(token) for token in reverse_complement(np.array([first, second], dtype=np.uint8)))
-    piece = contig[span[0] : span[1]]
-    return np.flatnonzero((piece[:-1] == first) & (piece[1:] == second)) + span[0]
-
-
-def sample_decoys(
-    contig: Tokens, span: Interval, strand: str, sites: Iterable[Site], rng: np.random.Generator, ratio: float
-) -> list[Site]:
-    """Draw decoys for one locus: GT and AG of the same strand that are no annotated site.
-
-    Args:
-        contig: forward-strand tokens of the contig.
-        span: the locus, from its first to its last exon.
-        strand: of the gene.
-        sites: annotated splice sites of the locus; none of their positions is drawn.
-        rng: source of chance.
-        ratio: decoys per splice site of the same type, as far as the locus has any.
-    """
-    by_type: dict[int, list[Site]] = defaultdict(list)
-    for site in sites:
-        by_type[site.site_type].append(site)
-    decoys: list[Site] = []
-    for site_type, real in sorted(by_type.items()):
-        free = np.setdiff1d(dinucleotide_positions(contig, span, strand, site_type), [site.position for site in real])
-        wanted = min(round(ratio * len(real)), free.size)
-        chosen = np.sort(rng.choice(free, size=wanted, replace=False))
-        decoys += [Site(real[0].contig, int(p), strand, site_type, 0, real[0].gene) for p in chosen]
-    return decoys
 
 
 def unread_share(windows: Tokens) -> NDArray[np.float64]:

@@ -52,11 +52,13 @@ class Annotation(NamedTuple):
         transcripts: in the order of their first rows.
         tally: of transcripts read, dropped and changed.
         contig_lengths: nt by name, of the contigs whose length the file states; only GFF3 does.
+        untagged: transcripts that lack the tags asked for: theirs are no splice sites then, nor are they decoys.
     """
 
     transcripts: list[Transcript]
     tally: Tally
     contig_lengths: dict[str, int]
+    untagged: list[Transcript]
 
 
 def introns_of(transcripts: Iterable[Transcript], source: str) -> tuple[list[Intron], Tally]:

@@ -18,11 +18,18 @@ if TYPE_CHECKING:
 
 
 def read(
-    fasta: Path, annotation: Path, cache: Path, *, seed: int = 0, decoys: float = 1.0, **data: Any
+    fasta: Path,
+    annotation: Path,
+    cache: Path,
+    *,
+    seed: int = 0,
+    decoys: DecoyConfig | None = None,
+    tags: tuple[str, ...] = (),
+    assembly: str | None = None,
+    **data: Any,
 ) -> tuple[WindowTable, list[Tally]]:
-    source = WindowSource(
-        format="genome", species="mini", fasta=fasta, annotation=annotation, decoys=DecoyConfig(ratio=decoys)
-    )
+    fields: dict[str, Any] = {"fasta": fasta, "annotation": annotation, "tags": tags, "assembly": assembly}
+    source = WindowSource(format="genome", species="mini", decoys=decoys or DecoyConfig(), **fields)
     return READERS["genome"](source, DataConfig(**data), cache, np.random.default_rng(seed))
 
 
@@ -78,7 +85,7 @@ def test_sites_without_gt_or_ag_are_dropped_and_counted(mini_genome: "MiniGenome
     table, tallies = read(mini_genome.fasta, mini_genome.gtf, tmp_path / "cache", window=20)
     assert "mini:20-22:+" not in rows_of(table)
     assert tallies[-1].dropped == {"no GT (donor) or AG (acceptor)": 1}
-    assert tallies[-1].source == "mini (50.0% of introns GT–AG)"
+    assert tallies[-1].source == "mini (50.0% of introns GT–AG; decoys: 2 exon, 2 intron)"
 
 
 def test_windows_with_too_much_n_are_dropped_and_counted(mini_genome: "MiniGenome", tmp_path: Path) -> None:
@@ -94,6 +101,26 @@ def test_another_assembly_is_refused(mini_genome: "MiniGenome", tmp_path: Path) 
     mini_genome.fasta.write_text(f">mini\nA{mini_genome.sequence}\n")
     with pytest.raises(InputError, match=r"only 0\.0% of 2 introns are GT–AG"):
         read(mini_genome.fasta, mini_genome.gtf, tmp_path / "cache", window=20)
+
+
+def test_only_transcripts_with_the_tag_give_sites(mini_genome: "MiniGenome", tmp_path: Path) -> None:
+    rows = mini_genome.gtf.read_text().replace('"forward.1";', '"forward.1"; tag "MANE_Select";')
+    mini_genome.gtf.write_text(rows)
+    table, tallies = read(mini_genome.fasta, mini_genome.gtf, tmp_path / "cache", window=20, tags=("MANE_Select",))
+    assert set(rows_of(table)) == {"mini:20-22:+", "mini:43-45:+", "mini:12-14:+", "mini:30-32:+"}
+    assert tallies[0].dropped == {"without tag MANE_Select": 1}
+
+
+def test_decoys_are_drawn_where_the_configuration_says(mini_genome: "MiniGenome", tmp_path: Path) -> None:
+    wanted = DecoyConfig(regions=("exon",), nearest=8)
+    table, tallies = read(mini_genome.fasta, mini_genome.gtf, tmp_path / "cache", window=20, decoys=wanted)
+    assert set(table.origin[table.label == 0].tolist()) == {"mini:12-14:+", "mini:69-71:-"}
+    assert tallies[-1].source.endswith("decoys: 2 exon, 2 fewer than asked for)")
+
+
+def test_a_fasta_that_is_not_the_assembly_asked_for_is_refused(mini_genome: "MiniGenome", tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="this FASTA should be hg38"):
+        read(mini_genome.fasta, mini_genome.gtf, tmp_path / "cache", window=20, assembly="hg38")
 
 
 def test_paths_start_from_the_root(mini_genome: "MiniGenome", tmp_path: Path) -> None:
@@ -134,8 +161,12 @@ def test_windows_of_any_genome_keep_the_promises_of_the_table(
         for start, exon, intron, strand in genes
         for place, kind in ((start + exon, strand == "-"), (start + exon + intron - 2, strand == "+"))
     }
-    table, _ = read(fasta, gtf, folder / "cache", window=2 * half, decoys=ratio, min_gt_ag=0.0, seed=seed)
-    again, _ = read(fasta, gtf, folder / "cache", window=2 * half, decoys=ratio, min_gt_ag=0.0, seed=seed)
+    table, _ = read(
+        fasta, gtf, folder / "cache", window=2 * half, decoys=DecoyConfig(ratio=ratio), min_gt_ag=0.0, seed=seed
+    )
+    again, _ = read(
+        fasta, gtf, folder / "cache", window=2 * half, decoys=DecoyConfig(ratio=ratio), min_gt_ag=0.0, seed=seed
+    )
     assert rows_of(table) == rows_of(again)
     places, found = [], set()
     for origin, (window, label, site_type, group) in rows_of(table).items():

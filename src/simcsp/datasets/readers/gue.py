@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from simcsp.config import DataConfig, WindowSource
-from simcsp.datasets.readers.centred import class_number, read_labelled, split_fields
+from simcsp.datasets.readers.centred import read_labelled
+from simcsp.datasets.readers.records import class_number, split_fields
 from simcsp.datasets.windows import WindowTable
 from simcsp.errors import InputError
-from simcsp.sequence.fasta import text_lines
+from simcsp.sequence.files import text_lines
 from simcsp.tally import Tally
 
 _COLUMNS = ["sequence", "label"]

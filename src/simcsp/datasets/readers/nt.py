@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from simcsp.config import DataConfig, WindowSource
-from simcsp.datasets.readers.centred import class_number, read_labelled
+from simcsp.datasets.readers.centred import read_labelled
+from simcsp.datasets.readers.records import class_number
 from simcsp.datasets.readers.text import read_records
 from simcsp.datasets.windows import WindowTable
 from simcsp.errors import InputError

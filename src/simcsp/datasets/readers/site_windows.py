@@ -1,6 +1,7 @@
 """Windows around the sites of one contig, for every format that has a FASTA."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +35,9 @@ def site_windows(
     unread = unread_share(tokens) > data.max_unread
     odd = ~unread & ~is_canonical(tokens, site_type)
     tally.read += len(sites)
-    _count(tally, f"window of {data.window} nt reaches beyond the contig", ~inside)
-    _count(tally, f"more than {data.max_unread:.0%} N", unread)
-    _count(tally, "no GT (donor) or AG (acceptor)", odd)
+    tally.drop(f"window of {data.window} nt reaches beyond the contig", np.count_nonzero(~inside))
+    tally.drop(f"more than {data.max_unread:.0%} N", np.count_nonzero(unread))
+    tally.drop("no GT (donor) or AG (acceptor)", np.count_nonzero(odd))
     good = ~unread & ~odd
     kept = [sites[row] for row in rows[good]]
     return window_table(
@@ -49,6 +50,20 @@ def site_windows(
     )
 
 
-def _count(tally: Tally, reason: str, rows: NDArray[np.bool_]) -> None:
-    if rows.any():
-        tally.dropped[reason] += int(rows.sum())
+def named_by_stretch(sites: list[Site], apart: int) -> list[Site]:
+    """Give sites the name of their stretch as their gene; stretches are ``apart`` nt or more from each other.
+
+    Args:
+        sites: all on one contig, by position.
+        apart: with the length of a window, no two windows of different stretches overlap.
+    """
+    if not sites:
+        return []
+    positions: NDArray[np.int64] = np.array([site.position for site in sites])
+    breaks = np.flatnonzero(np.diff(positions) >= apart) + 1
+    bounds = [0, *breaks.tolist(), len(sites)]
+    grouped = []
+    for first, last in pairwise(bounds):
+        name = f"{sites[first].contig}:{positions[first]}-{positions[last - 1] + 2}"
+        grouped += [site._replace(gene=name) for site in sites[first:last]]
+    return grouped

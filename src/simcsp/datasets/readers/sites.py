@@ -10,20 +10,19 @@ share of transcripts that use the site: sites hardly used are label 0 there, lik
 
 from collections import defaultdict
 from collections.abc import Iterable
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simcsp.config import DataConfig, WindowSource
-from simcsp.datasets.readers.site_windows import site_windows
+from simcsp.datasets.readers.site_windows import named_by_stretch, site_windows
 from simcsp.datasets.windows import WindowTable, concatenate
 from simcsp.errors import InputError
 from simcsp.sequence.alphabet import N, Tokens, encode, reverse_complement
 from simcsp.sequence.assembly import explain_mismatch, match_contigs, require_assembly
-from simcsp.sequence.fasta import Genome, nucleotides, text_lines
+from simcsp.sequence.fasta import Genome, nucleotides
+from simcsp.sequence.files import text_lines
 from simcsp.sequence.sites import ACCEPTOR, DONOR, Site, is_canonical
 from simcsp.tally import Tally
 
@@ -90,7 +89,7 @@ def read(
     for contig, here in sites.items():
         tokens = nucleotides(genome.fetch(contig, 0, genome.lengths[contig]), contigs, path=fasta, contig=contig)
         contigs.read += 1
-        tables.append(site_windows(tokens, _grouped(here, data.window), _group_of, source.species, data, tally))
+        tables.append(site_windows(tokens, named_by_stretch(here, data.window), _group_of, source.species, data, tally))
     genome.close()
     table = concatenate(tables)
     if not len(table.label):
@@ -237,18 +236,6 @@ def _reach(ends: Iterable[tuple[str, int]]) -> dict[str, int]:
     for contig, end in ends:
         reach[contig] = max(reach[contig], end)
     return reach
-
-
-def _grouped(sites: list[Site], apart: int) -> list[Site]:
-    """Sites sorted by position, each with the name of its stretch as its gene."""
-    positions: NDArray[np.int64] = np.array([site.position for site in sites])
-    breaks = np.flatnonzero(np.diff(positions) >= apart) + 1
-    bounds = [0, *breaks.tolist(), len(sites)]
-    grouped = []
-    for first, last in pairwise(bounds):
-        name = f"{sites[first].contig}:{positions[first]}-{positions[last - 1] + 2}"
-        grouped += [site._replace(gene=name) for site in sites[first:last]]
-    return grouped
 
 
 def _group_of(site: Site) -> str:

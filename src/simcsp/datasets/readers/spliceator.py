@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from simcsp.config import DataConfig, WindowSource
-from simcsp.datasets.readers.centred import note, read_pair, split_fields
+from simcsp.datasets.readers.centred import read_pair
+from simcsp.datasets.readers.records import note, split_fields
 from simcsp.datasets.windows import WindowTable
 from simcsp.errors import InputError
-from simcsp.sequence.fasta import text_lines
+from simcsp.sequence.files import text_lines
 from simcsp.tally import Tally
 
 _HEADER = "ID_uniprot"

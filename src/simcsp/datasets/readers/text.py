@@ -14,7 +14,7 @@ from simcsp.config import DataConfig, WindowSource
 from simcsp.datasets.readers.centred import read_pair
 from simcsp.datasets.windows import WindowTable
 from simcsp.errors import InputError
-from simcsp.sequence.fasta import text_lines
+from simcsp.sequence.files import text_lines
 from simcsp.tally import Tally
 
 

@@ -1,0 +1,90 @@
+"""Encoders read as published code read them: each function reproduces one quirk, for comparison and never by default.
+
+Shapes: ``D`` width of the model.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from simcsp.model.embedding import Floats
+from simcsp.sequence.alphabet import CLS, SEP, Tokens, with_special_tokens
+
+_BATCH = 128
+_LONGEST = 400  # tokens: SimCSP's `max_seq_length`
+
+
+def embed_sites_off_by_one(
+    encoder: PreTrainedModel,
+    windows: Tokens,
+    reverse: NDArray[np.bool_],
+    *,
+    layer: int,
+    accelerator: Accelerator,
+) -> Floats:
+    """Pool the two central nucleotides, but of windows of the minus strand those one nucleotide upstream.
+
+    SpliceBERT's ``fetch_embedding.py`` and SimCSP's ``embedding_gen.py`` turn the half-open interval ``[i, j)`` of a
+    window of ``L`` nt round to ``[L - 1 - j, L - 1 - i)``, where ``[L - j, L - i)`` holds the site.
+
+    Args:
+        encoder: whose hidden states are pooled.
+        windows: ``(n, L)`` nucleotide tokens on the strand of transcription, the site at the centre.
+        reverse: ``(n,)`` true for windows of the minus strand.
+        layer: hidden state; -1 is the last.
+        accelerator: device and precision.
+
+    Returns:
+        ``(n, 2 D)``.
+    """
+    middle = windows.shape[1] // 2
+    first = torch.from_numpy(np.where(reverse, middle - 1, middle))  # of the tokens, which begin with [CLS]
+
+    def pooled(hidden: Tensor, rows: slice) -> Tensor:
+        places = first[rows].to(hidden.device)[:, None] + torch.arange(2, device=hidden.device)
+        return hidden.gather(1, places[:, :, None].expand(-1, -1, hidden.shape[2])).flatten(1)
+
+    return _embed(encoder, with_special_tokens(windows), pooled, layer, accelerator)
+
+
+def embed_doubly_framed(encoder: PreTrainedModel, windows: Tokens, *, layer: int, accelerator: Accelerator) -> Floats:
+    """Pool ``[CLS]`` of windows framed twice by special tokens and cut to 400 tokens, as SimCSP's S3 pairs are.
+
+    They were decoded with their special tokens and encoded again: ``[CLS] [CLS] … [SEP] [SEP]``.
+
+    Args:
+        encoder: whose hidden states are pooled.
+        windows: ``(n, L)`` nucleotide tokens.
+        layer: hidden state; -1 is the last.
+        accelerator: device and precision.
+
+    Returns:
+        ``(n, D)``.
+    """
+    framed = with_special_tokens(windows)
+    doubled = np.pad(framed, ((0, 0), (1, 1)), constant_values=((0, 0), (CLS, SEP)))
+    return _embed(encoder, doubled[:, :_LONGEST], lambda hidden, _: hidden[:, 0], layer, accelerator)
+
+
+def _embed(
+    encoder: PreTrainedModel,
+    tokens: Tokens,
+    pooled: Callable[[Tensor, slice], Tensor],
+    layer: int,
+    accelerator: Accelerator,
+) -> Floats:
+    encoder.to(accelerator.device).eval()
+    parts = []
+    with torch.inference_mode(), accelerator.autocast():
+        for start in range(0, len(tokens), _BATCH):
+            rows = slice(start, start + _BATCH)
+            batch = torch.from_numpy(tokens[rows]).long().to(accelerator.device)
+            output = encoder.base_model(input_ids=batch, output_hidden_states=layer != -1)
+            hidden = output.last_hidden_state if layer == -1 else output.hidden_states[layer]
+            parts.append(pooled(hidden, rows))
+    return torch.cat(parts).float().cpu().numpy()

@@ -1,0 +1,65 @@
+"""What a prepared set says of itself."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import prepare
+from simcsp import runs
+
+if TYPE_CHECKING:
+    from tests.conftest import PublishedFormats
+
+CHR_I = 230_218  # nt of chromosome I of yeast, sacCer3
+EXPOSED = 7
+
+
+@pytest.fixture
+def prepared(published_formats: "PublishedFormats", tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Windows as text, with a corpus that is as long as a yeast chromosome and holds seven of the windows."""
+    shutil.copytree(published_formats.folder, tmp_path, dirs_exist_ok=True)
+    letters = "".join(np.random.default_rng(3).choice(list("ACGT"), CHR_I))
+    windows = (tmp_path / "positives.txt").read_text().split("\n")[1 : 2 * EXPOSED : 2]
+    (tmp_path / "yeast.fa").write_text(">I\n" + ("".join(windows) + letters)[:CHR_I] + "\n")
+    (tmp_path / "config.yaml").write_text(
+        f"data:\n  name: x\n  root: {tmp_path}\n  window: 100\n  windows: [{published_formats.sources['text']}]\n"
+        "  corpus: [{species: yeast, sequences: yeast.fa, assembly: R64-1-1}]\nsplit: {folds: 2}\n"
+    )
+    monkeypatch.setattr(runs, "ROOT", tmp_path)
+    monkeypatch.setattr(prepare, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr("sys.argv", ["prepare.py", "--config", str(tmp_path / "config.yaml")])
+    prepare.main()
+    return tmp_path / "data" / "prepared" / "x"
+
+
+def content(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def test_assembly_contig_lengths_and_hashes_are_kept(prepared: Path, tmp_path: Path) -> None:
+    assert content(prepared / "manifest.json")["assemblies"] == {
+        "yeast.fa": {"assembly": "sacCer3", "contigs": {"I": CHR_I}}
+    }
+    assert content(prepared / "record.json")["inputs"] == {
+        name: hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+        for name in ("yeast.fa", "positives.txt", "negatives.txt")
+    }
+
+
+def test_windows_that_the_corpus_holds_are_counted_and_their_species_named(prepared: Path) -> None:
+    exposure = content(prepared / "manifest.json")["exposure"]
+    assert (exposure["windows"], exposure["by species of the corpus"]) == (EXPOSED, {"yeast": EXPOSED})
+    assert sum(exposure["per part"]) == EXPOSED
+
+
+def test_every_source_accounts_for_its_records(prepared: Path) -> None:
+    sources = content(prepared / "manifest.json")["sources"]
+    assert [source["what"] for source in sources] == ["nucleotides", "windows", "windows", "windows"]
+    for source in sources:
+        assert source["read"] == source["kept"] + sum(source["dropped"].values())
+    assert content(prepared / "manifest.json")["windows"] == sources[-1]["kept"] == 140
