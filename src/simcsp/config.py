@@ -438,6 +438,8 @@ class RunConfig:
         run: name of the folder in runs/.
         seed: every random choice follows from it.
         precision: `bf16` autocast, `fp32`, or `auto`: bf16 where the processor has it.
+        compile: let torch.compile fuse the layers while training. Meant for GPUs, where it needs Triton; on the CPU it
+            needs a C++ compiler and gains nothing.
         processes: that share every batch of pre-training, one per device; 0 takes all visible GPUs.
         data: sources and windows.
         split: parts for choices and for cross-validation.
@@ -451,6 +453,7 @@ class RunConfig:
     run: str = "demo"
     seed: int = 0
     precision: Literal["auto", "bf16", "fp32"] = "auto"
+    compile: bool = False
     processes: int = 0
     data: DataConfig = field(default_factory=DataConfig)
     split: SplitConfig = field(default_factory=SplitConfig)

@@ -9,8 +9,8 @@ from simcsp.console import say
 
 SETTINGS = {
     "prepare": ("data", "split"),
-    "pretrain": ("seed", "precision", "encoder", "pretrain", "nmi", "published"),
-    "finetune": ("seed", "precision", "encoder", "finetune"),
+    "pretrain": ("seed", "precision", "compile", "encoder", "pretrain", "nmi", "published"),
+    "finetune": ("seed", "precision", "compile", "encoder", "finetune"),
     "evaluation": ("seed", "precision", "encoder", "nmi", "published"),
     "report": (),
 }

@@ -1,5 +1,7 @@
 """A batch cut into chunks has the gradients of the whole batch."""
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,6 +9,8 @@ import pytest
 import torch
 from accelerate import Accelerator
 from torch import Tensor
+from tqdm import tqdm
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from simcsp.config import EncoderConfig, PhaseConfig, PretrainConfig
 from simcsp.datasets.corpus import Drawn
@@ -18,6 +22,7 @@ from simcsp.model.objectives import PretrainingObjective
 from simcsp.sequence.alphabet import A
 from simcsp.training.batches import Batch, PretrainingBatches
 from simcsp.training.gradients import InChunks, chunk_seed, in_one_pass
+from simcsp.training.loop import Plan, train
 
 WINDOWS, LENGTH = 12, 20
 PHASES = {
@@ -150,3 +155,25 @@ def test_dropout_seeds_differ_between_runs_steps_and_chunks() -> None:
     seeds = {chunk_seed(seed, step, first) for seed in range(10) for step in range(10) for first in range(1, 11)}
     assert len(seeds) == 1000
     torch.manual_seed(max(seeds))  # torch takes all 64 bits
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of torch's own compiler
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on the CPU")
+@architectures
+def test_compiled_layers_train_to_the_weights_of_plain_ones(
+    accelerator: Accelerator, architecture: str, tmp_path: Path
+) -> None:
+    settings = PhaseConfig(batch_size=WINDOWS, chunk=5, learning_rate=1e-3, **PHASES["joint"])  # type: ignore[arg-type]
+    trained = {}
+    for compiled in (False, True):
+        objective = objective_of(settings, architecture, dropout=0.0)
+        plan = Plan(steps=3, optimiser=settings, evaluate_every=3, save_every=3, seed=0, select={}, compile=compiled)
+        backward = InChunks(objective, settings.chunk, WINDOWS, accelerator)
+        folder, bar = tmp_path / str(compiled), tqdm(disable=True)
+        train(objective, batches_of(settings), lambda step, log: {}, plan, folder, accelerator, bar, backward)
+        trained[compiled] = {name: weights.detach() for name, weights in objective.named_parameters()}
+        layers = [m for m in objective.modules() if isinstance(m, GradientCheckpointingLayer)]
+        assert all((layer._compiled_call_impl is not None) == compiled for layer in layers)
+    for name, weights in trained[False].items():
+        torch.testing.assert_close(trained[True][name], weights, rtol=1e-3, atol=1e-4, msg=name)

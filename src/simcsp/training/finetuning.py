@@ -121,6 +121,7 @@ def finetune_fold(
         seed=seed,
         select={AUROC: best},
         patience=settings.patience,
+        compile=config.compile,
     )
     done = train(learner.objective, learner.batches, measure, plan, folder, accelerator, bar)
     skip(bar, plan.steps - done.step)

@@ -18,6 +18,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from torch import nn
 from tqdm import tqdm
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from simcsp.config import OptimiserConfig
 from simcsp.console import skip
@@ -56,6 +57,7 @@ class Plan:
         seed: of dropout.
         select: metric → folder that keeps the model with its highest value after step 0.
         patience: measurements without a new best of the first metric before training stops; 0 never stops.
+        compile: the layers of the encoder.
     """
 
     steps: int
@@ -65,6 +67,7 @@ class Plan:
     seed: int
     select: dict[str, Path]
     patience: int = 0
+    compile: bool = False
 
 
 def train(
@@ -99,6 +102,8 @@ def train(
         KeyboardInterrupt: after SIGINT or SIGTERM, once a checkpoint is written.
     """
     module = _as_module(objective).to(accelerator.device)
+    if plan.compile:
+        _compile_layers(module)
     optimiser = make_optimiser(module, plan.optimiser)
     found = latest_checkpoint(folder)
     progress = Progress() if found is None else read_checkpoint(found, objective, optimiser)
@@ -254,6 +259,13 @@ def _out_of_patience(progress: Progress, plan: Plan) -> bool:
         return False
     first = next(iter(plan.select))
     return progress.step - progress.best_step(first) >= plan.patience * plan.evaluate_every
+
+
+def _compile_layers(module: nn.Module) -> None:
+    """Layer by layer: all have one code, so that it is compiled once, and what is between them stays as it is."""
+    for child in module.modules():
+        if isinstance(child, GradientCheckpointingLayer):
+            child.compile()
 
 
 def _as_module(objective: Objective) -> nn.Module:

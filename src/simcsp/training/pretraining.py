@@ -139,6 +139,7 @@ def run_phase(
         save_every=phase.save_every,
         seed=seed,
         select=select,
+        compile=config.compile,
     )
     batches = PretrainingBatches(corpus, phase, config.pretrain, seed)
     measure = SelectionMeasure(encoder, selection, config, accelerator, phase.steps)
