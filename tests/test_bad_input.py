@@ -116,6 +116,20 @@ def test_the_mended_file_is_taken_at_once(workplace: Path, monkeypatch: pytest.M
     assert (workplace / "data" / "prepared" / "x" / "done.json").exists()
 
 
+def test_a_file_changed_after_it_was_read_is_named(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "lock", lambda folder: None)  # what prepared it is a process that has ended
+    prepare_with(workplace, monkeypatch)
+    prepared = workplace / "data" / "prepared" / "x"
+    before = {path: path.read_bytes() for path in prepared.rglob("*") if path.is_file()}
+    whole = (workplace / "ancestor.fa").read_text()
+    (workplace / "ancestor.fa").write_text(whole.replace("A", "C", 1))
+    with pytest.raises(InputError, match=r"prepared/x: holds the output of other settings: inputs\.ancestor\.fa was"):
+        prepare_with(workplace, monkeypatch)
+    (workplace / "ancestor.fa").write_text(whole)
+    prepare_with(workplace, monkeypatch)
+    assert {path: path.read_bytes() for path in prepared.rglob("*") if path.is_file()} == before
+
+
 def test_a_sequence_shorter_than_the_window_is_named_by_line(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (workplace / "positives.txt").write_text("> seq 1\n" + "A" * 29 + "GT" + "A" * 29 + "\n> seq 2\nACGTACGT\n")
     (workplace / "negatives.txt").write_text("C" * 29 + "GT" + "C" * 29 + "\n")
