@@ -12,6 +12,7 @@ Faults:
     none: nothing happens.
 """
 
+import importlib
 import json
 import os
 import resource
@@ -110,16 +111,26 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     return {"status": os.waitstatus_to_exitcode(status), "stderr": stderr}
 
 
+def compile_ahead() -> None:
+    """Let numba compile what takes it seconds once for all children."""
+    import numpy as np  # noqa: PLC0415
+
+    from simcsp.metrics.nmi import NmiSettings, nmi  # noqa: PLC0415
+    from simcsp.report.layout import umap_layout  # noqa: PLC0415
+
+    rows = np.arange(64)
+    vectors = np.random.default_rng(0).normal(size=(64, 16)).astype(np.float32)
+    nmi(vectors, rows % 2, rows // 2 % 2, NmiSettings(seeds=1), seed=0)
+    umap_layout(vectors, seed=0)
+
+
 def main() -> None:
     """Answer until standard input ends."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background would ignore it
     sys.path.insert(0, SOURCES)
-    import numpy as np  # noqa: PLC0415
-
-    import evaluate  # noqa: F401, PLC0415
-    from simcsp.report.layout import umap_layout  # noqa: PLC0415
-
-    umap_layout(np.random.default_rng(0).normal(size=(64, 16)), 0)  # compiled here, once
+    for script in ("prepare", "pretrain", "finetune", "evaluate", "report"):
+        importlib.import_module(script)
+    compile_ahead()
     for line in sys.stdin:
         print(json.dumps(answer(json.loads(line))), flush=True)
 

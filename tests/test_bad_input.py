@@ -385,6 +385,22 @@ def test_the_mended_file_is_taken_at_once(workplace: Workplace, monkeypatch: pyt
     assert (workplace.prepared / "done.json").exists()
 
 
+def test_a_file_changed_after_it_was_read_is_named_and_its_set_kept(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(runs, "lock", lambda folder: None)  # what prepared it is a process that has ended
+    assert workplace.prepare(monkeypatch, "gtf") == 0
+    before = {path: path.read_bytes() for path in workplace.prepared.rglob("*") if path.is_file()}
+    genome = workplace.folder / "genome.fa"
+    good = genome.read_text()
+    genome.write_text(good.replace("A", "C", 1))
+    assert workplace.prepare(monkeypatch, "gtf") == 1
+    assert says(capsys.readouterr().err, "prepared/x: holds the output of other settings: inputs.genome.fa was")
+    genome.write_text(good)
+    assert workplace.prepare(monkeypatch, "gtf") == 0
+    assert {path: path.read_bytes() for path in workplace.prepared.rglob("*") if path.is_file()} == before
+
+
 def in_bytes(name: str, old: bytes, new: bytes) -> Spoil:
     return edited(name, lambda content: content.replace(old, new))
 

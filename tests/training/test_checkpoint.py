@@ -159,7 +159,12 @@ def test_checkpoint_is_on_the_disk_before_it_takes_its_place_and_its_log_before_
     done: list[str] = []
     monkeypatch.setattr(runs, "flush_to_disk", lambda path: done.append(str(path.relative_to(tmp_path))))
     rename = Path.rename
-    monkeypatch.setattr(Path, "rename", lambda path, target: done.append("rename") or rename(path, target))
+
+    def noted(path: Path, target: Path) -> Path:
+        done.append("rename")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", noted)
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "metrics.jsonl").touch()
     write_checkpoint(tmp_path / "run", *trained, PROGRESS)
