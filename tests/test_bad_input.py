@@ -372,7 +372,7 @@ def test_a_disk_that_fills_up_leaves_nothing(
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert status == 1
-    assert "error: The disk is full" in capfd.readouterr().err
+    assert "error: Nothing more can be written (File too large)" in capfd.readouterr().err
     assert_nothing_is_left(workplace)
 
 
