@@ -1,4 +1,4 @@
-"""This project's side of the comparisons, through the functions that its own scripts call.
+"""The side of this project in the comparisons, through the functions that its own scripts call.
 
     python benchmarks/one_side.py engine mlm '{"batch": 8}'
 
@@ -92,9 +92,7 @@ class _ClockedBar(tqdm):
 
 def _pretrain(work: Work, *, mlm_weight: float, contrastive_weight: float) -> Measured:
     chunk = {"chunk": work.chunk} if work.chunk else {}
-    phase = PhaseConfig(
-        batch_size=work.batch, mlm_weight=mlm_weight, contrastive_weight=contrastive_weight, **chunk
-    )
+    phase = PhaseConfig(batch_size=work.batch, mlm_weight=mlm_weight, contrastive_weight=contrastive_weight, **chunk)
     encoder = _encoder(work)
     objective = PretrainingObjective(encoder, phase, pooling="cls", layer=-1)
     with TemporaryDirectory() as folder:

@@ -83,14 +83,14 @@ class Measured:
         parameters: of the encoder, without pooler and heads.
         peak: largest memory in bytes: of the process, or on the GPU where there is one.
         idle: the same before the first step, with libraries, model and data in place.
-        available: bytes that were free before the first step.
+        others: share of the processor's time that other processes took meanwhile; above a few per cent, measure again.
     """
 
     seconds: float
     parameters: int
     peak: int
     idle: int
-    available: int
+    others: float
 
 
 class StepClock:
@@ -98,23 +98,31 @@ class StepClock:
 
     def __init__(self, work: Work) -> None:
         self._work = work
-        self._ticks: list[float] = []
-        self._idle, self._available = _peak_memory(), available_memory()
+        self._ticks: list[tuple[float, float]] = []
+        self._idle = _peak_memory()
 
     def tick(self) -> None:
         """A step has ended; waits until the GPU has ended it, too."""
         if torch.cuda.is_available():
             torch.cuda.synchronize()
-        self._ticks.append(time.perf_counter())
+        self._ticks.append((time.perf_counter(), _others_seconds()))
 
     def measured(self, model: nn.Module) -> Measured:
         """The mean over the steps after the warm-up."""
         work = self._work
         if len(self._ticks) != work.warmup + work.steps:
             raise RuntimeError(f"{len(self._ticks)} steps were run, {work.warmup + work.steps} were asked for")
-        seconds = (self._ticks[-1] - self._ticks[work.warmup - 1]) / work.steps / work.batch
+        seconds, others = (
+            end - start for start, end in zip(self._ticks[work.warmup - 1], self._ticks[-1], strict=True)
+        )
         encoder = [p for name, p in model.named_parameters() if name.split(".")[-3:-2] != ["pooler"]]
-        return Measured(seconds, sum(p.numel() for p in encoder), _peak_memory(), self._idle, self._available)
+        return Measured(
+            seconds=seconds / work.steps / work.batch,
+            parameters=sum(p.numel() for p in encoder),
+            peak=_peak_memory(),
+            idle=self._idle,
+            others=max(0.0, others / seconds / psutil.cpu_count()),
+        )
 
 
 def run_side(module: str, function: str, work: Work) -> Measured:
@@ -133,17 +141,17 @@ def run_side(module: str, function: str, work: Work) -> Measured:
 
 
 def matrix_product_peak() -> float:
-    """Operations per second of a bf16 product of two matrices of 4096 × 4096: the best of five after one."""
+    """Operations per second of a bf16 product of two matrices of 4096 × 4096: the best of ten."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     left, right = (torch.randn(_PRODUCT, _PRODUCT, device=device, dtype=torch.bfloat16) for _ in range(2))
     seconds = []
-    for _ in range(6):
+    for _ in range(10):
         start = time.perf_counter()
         left @ right
         if device == "cuda":
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - start)
-    return 2 * _PRODUCT**3 / min(seconds[1:])
+    return 2 * _PRODUCT**3 / min(seconds)
 
 
 def device_name() -> str:
@@ -161,6 +169,12 @@ def available_memory() -> int:
     if torch.cuda.is_available():
         return torch.cuda.mem_get_info()[0]
     return psutil.virtual_memory().available
+
+
+def _others_seconds() -> float:
+    """Seconds that all processors together have worked so far for other processes than this."""
+    every, own = psutil.cpu_times(), psutil.Process().cpu_times()
+    return float(every.user + every.nice + every.system - own.user - own.system)
 
 
 def _peak_memory() -> int:

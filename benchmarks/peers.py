@@ -84,7 +84,7 @@ def simcsp(work: Work) -> Measured:
 
 
 def finetune_published(work: Work) -> Measured:
-    """The loop of SpliceBERT's train_splicebert_cv.py: its mixed precision is CUDA's, so that a CPU computes in fp32."""
+    """The loop of SpliceBERT's train_splicebert_cv.py; its mixed precision is CUDA's, a CPU computes in fp32."""
     cuda = torch.cuda.is_available()
     return _finetune(work, torch.autocast("cuda", torch.float16, enabled=cuda), scale=cuda)
 
