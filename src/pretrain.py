@@ -3,11 +3,16 @@
     python src/pretrain.py --config configs/demo.yaml
     python src/pretrain.py --config configs/demo.yaml --pretrain.contrast.mlm_weight 1   # both losses at once
     python src/pretrain.py --config configs/demo.yaml --pretrain.baseline.steps 0 --encoder.init SpliceBERT.510nt
+    torchrun --nproc-per-node 8 --nnodes 4 --rdzv-endpoint HOST:29500 src/pretrain.py --config configs/msg.yaml
 
-Writes runs/<run>/pretrain. Killed or stopped, it goes on from the last checkpoint when called again.
+All visible GPUs of one host are used without torchrun, too. Writes runs/<run>/pretrain. Killed or stopped, it goes on
+from the last checkpoint when called again.
 """
 
 from pathlib import Path
+
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 
 from simcsp import runs
 from simcsp.command_line import parse_config
@@ -20,13 +25,16 @@ from simcsp.model.encoder import load_checkpoint, load_encoder, save_checkpoint
 from simcsp.stages import enter_stage, stage_folder
 from simcsp.training.devices import describe, make_accelerator
 from simcsp.training.pretraining import NMI, SCCS, run_phase
+from simcsp.training.processes import in_own_processes
 
 
 def main() -> None:
     """Run both phases."""
     config = parse_config(__doc__)
+    if in_own_processes(config.processes):
+        return
     accelerator = make_accelerator(config.precision)
-    if not enter_stage(config, "pretrain", {**_initial_files(config), "device": describe(accelerator)}):
+    if not _entered(config, accelerator):
         return
     prepared, folder = (stage_folder(config, stage) for stage in ("prepare", "pretrain"))
     longest = max(config.pretrain.lengths or (config.data.window,))
@@ -43,13 +51,25 @@ def main() -> None:
         if config.pretrain.baseline.steps:
             phase = config.pretrain.baseline
             run_phase("baseline", encoder, phase, *shared, folder / "phase-baseline", accelerator, {})
-        with runs.whole_folder(folder / "baseline") as target:
-            save_checkpoint(encoder, target)
+        if accelerator.is_main_process:
+            with runs.whole_folder(folder / "baseline") as target:
+                save_checkpoint(encoder, target)
+    accelerator.wait_for_everyone()
     encoder = load_checkpoint(folder / "baseline", dropout=config.encoder.dropout, tokens=tokens)
     select = {SCCS: folder / "best_sccs", NMI: folder / "best_nmi"}
     phase = config.pretrain.contrast
     done = run_phase("contrast", encoder, phase, *shared, folder / "phase-contrast", accelerator, select)
-    runs.close_stage(folder, {"best": done.best})
+    if accelerator.is_main_process:
+        runs.close_stage(folder, {"best": done.best})
+
+
+def _entered(config: RunConfig, accelerator: Accelerator) -> bool:
+    """Whether there is anything to do; the main process looks, and the others are told."""
+    answer = [False]
+    if accelerator.is_main_process:
+        answer = [enter_stage(config, "pretrain", {**_initial_files(config), "device": describe(accelerator)})]
+    (entered,) = broadcast_object_list(answer) if accelerator.num_processes > 1 else answer
+    return entered
 
 
 def _initial_files(config: RunConfig) -> dict[str, str]:

@@ -1,10 +1,17 @@
 """Fixtures that several test modules need."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
 
 # One thread: sums come out the same on every machine. Read by numpy and torch, which are imported later.
 for _library in ("OMP", "MKL", "OPENBLAS"):
@@ -62,6 +69,22 @@ def mini_genome(tmp_path: Path) -> MiniGenome:
         gtf=gtf,
         gff3=gff3,
     )
+
+
+@pytest.fixture
+def unmasked() -> Callable[[dict[str, Tensor]], tuple[Tensor, Tensor]]:
+    """``unmasked(batch)``: the tokens of a pre-training batch before masking, and where they were chosen."""
+
+    def look_under(batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        original, chosen = batch["tokens"].clone(), batch["tokens"] < 0
+        if "places" in batch:
+            for window, view, number in (batch["weight"] > 0).nonzero().tolist():
+                place = int(batch["places"][window, view, number])
+                original[window, view, place] = batch["targets"][window, view, number]
+                chosen[window, view, place] = True
+        return original, chosen
+
+    return look_under
 
 
 @pytest.fixture(scope="session")

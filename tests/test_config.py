@@ -79,6 +79,7 @@ TEXT: dict[str, Any] = {
         (FinetuneConfig, {"patience": 0}, "patience"),
         (FinetuneConfig, {"labels": -1}, "labels must not be negative"),
         (FinetuneConfig, {"head_dropout": 1}, "head_dropout is a share"),
+        (FinetuneConfig, {"parallel": 0}, "parallel must be above 0"),
         (FinetuneConfig, {"initialisations": ("best_nmi",)}, "initialisations must hold baseline"),
         (RunConfig, {"seed": -1}, "seed must be 0 to 4294967295"),
         (RunConfig, {"run": ""}, "run is a folder name"),

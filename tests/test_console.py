@@ -9,8 +9,9 @@ import datasets
 import pytest
 import safetensors
 import transformers
+from tqdm import tqdm
 
-from simcsp.console import progress, quiet_libraries, run_script, say
+from simcsp.console import progress, quiet_libraries, run_script, say, skip
 from simcsp.errors import InputError
 
 
@@ -102,6 +103,27 @@ def test_progress_begins_where_it_is_told(monkeypatch: pytest.MonkeyPatch) -> No
         assert (bar.n, bar.total) == (5, 10)
         assert "finetune" in str(bar)
         assert "5/10" in str(bar)
+
+
+def test_what_is_skipped_is_counted_but_taken_for_no_speed() -> None:
+    clock = [0.0]
+    with tqdm(total=100, file=io.StringIO(), mininterval=0, smoothing=0.05) as bar:
+        bar._time = lambda: clock[0]
+        bar.start_t = bar.last_print_t = 0.0
+        for second in range(20):
+            if second in {0, 10}:
+                skip(bar, 30)
+            clock[0] += 2
+            bar.update()
+        assert bar.n == 80
+        assert bar.format_dict["rate"] == pytest.approx(0.5)
+        assert "[00:40<00:40" in str(bar)  # 20 steps are left at 2 seconds each
+
+
+def test_skipping_is_counted_also_where_no_bar_is_shown() -> None:
+    with tqdm(total=9, disable=True) as bar:
+        skip(bar, 4)
+        assert bar.n == 4
 
 
 @pytest.mark.parametrize(("terminal", "seconds"), [(True, 0.2), (False, 30)])

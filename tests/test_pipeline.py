@@ -68,7 +68,7 @@ def numbers(folder: Path) -> dict[str, object]:
     tiny = folder / "runs" / "tiny"
     curves = {
         str(path.relative_to(tiny)): [
-            {name: value for name, value in json.loads(line).items() if name != "train/tokens_per_second"}
+            {name: value for name, value in json.loads(line).items() if not name.startswith("speed/")}
             for line in path.read_text().splitlines()
         ]
         for path in sorted(tiny.rglob("metrics.jsonl"))
@@ -125,7 +125,7 @@ def test_tensorboard_shows_what_metrics_jsonl_says(finished: Path) -> None:
     folder = finished / "runs" / "tiny" / "pretrain" / "phase-contrast"
     events = EventAccumulator(str(folder)).Reload()
     assert {
-        "train/loss", "train/learning_rate", "train/tokens_per_second", "validation/sccs", "validation/nmi",
+        "train/loss", "train/learning_rate", "speed/tokens_per_second", "validation/sccs", "validation/nmi",
         "validation/alignment", "validation/uniformity", "validation/mlm_accuracy",
     } <= set(events.Tags()["scalars"])  # fmt: skip
     assert [event.step for event in events.Images("umap")] == [0, 10, 20]
@@ -171,6 +171,34 @@ def test_killed_and_interrupted_runs_end_in_the_same_numbers(finished: Path, tmp
     run_both(folder)
     found, expected = numbers(folder), numbers(finished)
     assert [name for name in expected if found.get(name) != expected[name]] == []
+
+
+def test_parallel_folds_killed_and_stopped_end_in_the_numbers_of_one_after_the_other(
+    finished: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(finished, tmp_path / "simcsp")
+    models = folder / "runs" / "tiny" / "finetune"
+    shutil.rmtree(models)
+    words = [sys.executable, "src/finetune.py", "--config", CONFIG, "--finetune.parallel", "2"]
+    moments = (("baseline/fold-1/metrics.jsonl", signal.SIGKILL), ("best_nmi/fold-0/best", signal.SIGTERM))
+    for sign, number in moments:
+        with subprocess.Popen(
+            words, cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL
+        ) as process:
+            while not (models / sign).exists():
+                assert process.poll() is None, "it ended before it could be stopped"
+                time.sleep(0.01)
+            process.send_signal(number)  # to the first process only
+            assert process.wait() == (130 if number is signal.SIGTERM else -signal.SIGKILL)
+    subprocess.run(words, cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True)
+    found, expected = (numbers(place) for place in (folder, finished))
+    names = [name for name in expected if name.startswith("finetune/")]
+    assert len(names) == 8 * 3
+    assert [name for name in names if found.get(name) != expected[name]] == []
+    predicted = [sorted((place / "runs/tiny/finetune").rglob("predictions.parquet")) for place in (folder, finished)]
+    assert len(predicted[0]) == 10
+    assert [sha256(path) for path in predicted[0]] == [sha256(path) for path in predicted[1]]
+    assert not list(models.rglob("*checkpoint-*"))
 
 
 def test_the_notebook_runs_on_the_finished_run(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:

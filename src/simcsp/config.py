@@ -316,6 +316,8 @@ class PhaseConfig(OptimiserConfig):
         mlm_weight: weight of masked language modelling in the loss.
         contrastive_weight: weight of SimCSP in the loss.
         temperature: of the contrastive softmax.
+        chunk: windows in one forward pass, so that a batch of any size fits into memory; 0 takes all windows of a
+            process at once. It decides the dropout: set it if runs on one and on several devices are to agree.
         evaluate_every: steps between measurements of SCCS and NMI.
         save_every: steps between checkpoints for resuming.
     """
@@ -324,6 +326,7 @@ class PhaseConfig(OptimiserConfig):
     mlm_weight: float = 1.0
     contrastive_weight: float = 0.0
     temperature: float = 0.05
+    chunk: int = 0
     evaluate_every: int = 100
     save_every: int = 100
 
@@ -334,6 +337,7 @@ class PhaseConfig(OptimiserConfig):
         _require(self.mlm_weight >= 0 and self.contrastive_weight >= 0, "loss weights must not be negative")
         _require(self.mlm_weight + self.contrastive_weight > 0, "one of the loss weights must be above 0")
         _require(self.temperature > 0, "temperature must be above 0")
+        _require(self.chunk >= 0, "chunk must not be negative; 0 takes all windows at once")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -381,6 +385,10 @@ class FinetuneConfig(OptimiserConfig):
         patience: epochs without a better validation AUROC before a fold stops.
         labels: training windows used per fold, drawn at random; 0 uses all.
         head_dropout: on the pooled embedding, before the classifier.
+        frozen: train the classifier only; each encoder embeds every window once, without dropout.
+        parallel: folds trained at the same time, each in a process with its share of the threads, and with a GPU of its
+            own if there are as many. With other threads sums differ in the last bits, so it belongs to the settings
+            that a run is held to.
     """
 
     learning_rate: float = 5e-4
@@ -389,12 +397,15 @@ class FinetuneConfig(OptimiserConfig):
     patience: int = 2
     labels: int = 0
     head_dropout: float = 0.1
+    frozen: bool = False
+    parallel: int = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _require(self.epochs > 0 and self.patience > 0, "epochs and patience must be above 0")
         _require(self.labels >= 0, "labels must not be negative; 0 uses all")
         _require(0 <= self.head_dropout < 1, "head_dropout is a share, 0 <= head_dropout < 1")
+        _require(self.parallel > 0, "parallel must be above 0")
         _require(
             "baseline" in self.initialisations,
             "initialisations must hold baseline: the others are compared with it",
@@ -427,6 +438,7 @@ class RunConfig:
         run: name of the folder in runs/.
         seed: every random choice follows from it.
         precision: `bf16` autocast, `fp32`, or `auto`: bf16 where the processor has it.
+        processes: that share every batch of pre-training, one per device; 0 takes all visible GPUs.
         data: sources and windows.
         split: parts for choices and for cross-validation.
         encoder: the model.
@@ -439,6 +451,7 @@ class RunConfig:
     run: str = "demo"
     seed: int = 0
     precision: Literal["auto", "bf16", "fp32"] = "auto"
+    processes: int = 0
     data: DataConfig = field(default_factory=DataConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
@@ -450,6 +463,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         _require_folder_name(self.run, "run")
         _require(0 <= self.seed < _SEEDS, "seed must be 0 to 4294967295")
+        _require(self.processes >= 0, "processes must not be negative; 0 takes all visible GPUs")
 
     @property
     def longest_input(self) -> int:

@@ -1,6 +1,8 @@
 """Errors a user can mend: one sentence that names the file, the line, the fault and the way out."""
 
+import copyreg
 from pathlib import Path
+from typing import Any
 
 
 class InputError(Exception):
@@ -20,3 +22,7 @@ class InputError(Exception):
     ) -> None:
         where = "" if path is None else f"{path}: " if line is None else f"{path}, line {line}: "
         super().__init__(f"{where}{problem}.{f' {hint}.' if hint else ''}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Keep the sentence as it is on the way from one process to another."""
+        return copyreg.__newobj__, (type(self), *self.args)  # type: ignore[attr-defined]

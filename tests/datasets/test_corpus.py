@@ -132,7 +132,8 @@ def test_sources_follow_each_other_and_lines_of_text_are_read_on_their_own_stran
         tmp_path, genome_source(tmp_path, {"c": contig}), text_source(tmp_path, [dna(5), "RY" + line[2:]])
     )
     assert stored(tmp_path) == [contig, "NN" + line[2:]]
-    assert [(region["contig"], region["strand"]) for region in regions_in(tmp_path)] == [("c", "."), ("line 2", "+")]
+    found = [(region["contig"], region["strand"]) for region in regions_in(tmp_path)]
+    assert found == [("c", "."), ("sequences.txt line 2", "+")]
     assert tallies[1].changed == {"ambiguous letters read as N": 2}
     assert tallies[1].dropped == {"in stretches shorter than a window of 20 nt": 5}
 
@@ -232,7 +233,7 @@ def test_lower_case_is_marked_and_turns_with_its_strand(tmp_path: Path) -> None:
     both = {letters, letters.translate(str.maketrans("ACGTacgt", "TGCAtgca"))[::-1]}
     rows = {
         "".join(x.lower() if mark else x for x, mark in zip(decode(tokens), soft, strict=True))
-        for tokens, soft in zip(*drawn, strict=True)
+        for tokens, soft in zip(drawn.tokens, drawn.soft, strict=True)
     }
     assert len(rows) > 100
     for row in rows:

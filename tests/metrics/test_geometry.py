@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.spatial.distance import pdist
 
-from simcsp.metrics.geometry import alignment, effective_rank, uniformity
+from simcsp.metrics.geometry import alignment, effective_rank, spread, uniformity
 
 FloatArray = NDArray[np.float64]
 
@@ -98,3 +98,14 @@ def test_shapes_that_disagree_are_refused() -> None:
         alignment(np.eye(3), np.eye(2))
     with pytest.raises(ValueError, match="at least two windows"):
         uniformity(np.eye(1), seed=0)
+
+
+def test_spread_is_one_minus_the_mean_cosine() -> None:
+    points = np.random.default_rng(0).normal(size=(30, 5)) + 1
+    cosines = (points @ points.T) / np.outer(*2 * [np.linalg.norm(points, axis=1)])
+    assert spread(points) ** 2 == pytest.approx(1 - cosines.mean())
+
+
+def test_spread_of_one_direction_is_zero_and_of_opposite_ones_is_one() -> None:
+    assert spread(np.array([[1.0, 1.0], [3.0, 3.0]])) == pytest.approx(0, abs=1e-7)
+    assert spread(np.array([[1.0, 1.0], [-3.0, -3.0]])) == pytest.approx(1)

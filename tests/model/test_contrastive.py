@@ -10,7 +10,7 @@ from sentence_transformers.sentence_transformer.losses import MultipleNegativesR
 from torch import Tensor, nn
 
 from simcsp.model import contrastive
-from simcsp.model.contrastive import contrastive_loss
+from simcsp.model.contrastive import contrastive_loss, negatives_per_anchor, related, view_gradients
 
 
 def views(batch: int, width: int, noise: float = 0.3) -> tuple[Tensor, Tensor]:
@@ -80,3 +80,43 @@ def test_autocast_does_not_coarsen_the_cosines() -> None:
         inside = contrastive_loss(first, second, 0.05)
     assert inside.dtype == torch.float32
     assert torch.equal(inside, contrastive_loss(first, second, 0.05))
+
+
+# Windows that are no negatives
+
+ORIGINS = torch.tensor([[0, 10, 20, 1], [0, 19, 29, 2], [0, 20, 30, 3], [1, 10, 20, 4], [2, 50, 60, 3]])
+
+
+def test_windows_that_overlap_or_are_the_same_sequence_are_related() -> None:
+    assert related(ORIGINS, ORIGINS).int().tolist() == [
+        [1, 1, 0, 0, 0],  # ends where the third begins
+        [1, 1, 1, 0, 0],
+        [0, 1, 1, 0, 1],  # same sequence as the last, elsewhere
+        [0, 0, 0, 1, 0],  # same coordinates on another contig
+        [0, 0, 1, 0, 1],
+    ]
+    assert float(negatives_per_anchor(ORIGINS)) == pytest.approx((3 + 2 + 2 + 4 + 3) / 5)
+
+
+def test_related_windows_are_left_out_of_the_sum() -> None:
+    first, second = views(5, 6)
+    cosines = torch.nn.functional.cosine_similarity(first[:, None], second[None], dim=-1)
+    odds = torch.exp(cosines / 0.1)
+    counted = ~related(ORIGINS, ORIGINS) | torch.eye(5, dtype=torch.bool)
+    expected = -torch.log(odds.diagonal() / (odds * counted).sum(1)).mean()
+    torch.testing.assert_close(contrastive_loss(first, second, 0.1, ORIGINS), expected)
+    assert float(expected) < float(contrastive_loss(first, second, 0.1))
+
+
+@pytest.mark.parametrize("held", [1, 12, 1 << 24])  # similarities at a time: an anchor, two, all
+@pytest.mark.parametrize("origin", [None, ORIGINS], ids=["all", "some"])
+def test_gradients_block_by_block_are_those_of_the_whole(
+    monkeypatch: pytest.MonkeyPatch, held: int, origin: Tensor | None
+) -> None:
+    monkeypatch.setattr(contrastive, "_SIMILARITIES", held)
+    first, second = inputs = [view.requires_grad_() for view in views(5, 6)]
+    loss, *gradients = view_gradients(first, second, 0.1, origin)
+    expected = contrastive_loss(first, second, 0.1, origin)
+    torch.testing.assert_close(loss, expected.detach())
+    for gradient, their in zip(gradients, torch.autograd.grad(expected, inputs), strict=True):
+        torch.testing.assert_close(gradient, their)

@@ -5,25 +5,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor, nn
-from transformers import AutoModel
 
 from simcsp.config import EncoderConfig
 from simcsp.errors import InputError
 from simcsp.model.encoder import (
     SiteClassifier,
-    hidden_state,
-    last_and_chosen_state,
     load_checkpoint,
     load_encoder,
-    pool,
-    pooled_width,
     random_encoder,
     save_checkpoint,
 )
-from simcsp.sequence.alphabet import G, T, encode, with_special_tokens
 
 Maker = Callable[..., Any]  # gives a PreTrainedModel, whose methods carry no types
 
@@ -93,58 +85,6 @@ def test_layer_that_the_encoder_lacks_is_refused_at_once(make_encoder: Maker, ch
         with pytest.raises(InputError, match=rf"encoder.layer is {layer}, the encoder has 2 layers.*0 .* to 2"):
             make_encoder(layer=layer, init=init)
     assert all(make_encoder(layer=good) for good in (-1, 0, 2))
-
-
-# Hidden states and pooling
-
-
-@pytest.mark.parametrize("layer", [0, 1, 2, -1, -2])
-def test_hidden_state_is_that_of_the_plain_model(
-    make_encoder: Maker, checkpoint: Path, batch: Tensor, architecture: str, layer: int
-) -> None:
-    model = make_encoder(seed=3).eval()
-    options = {"add_pooling_layer": False} if architecture == "bert" else {}
-    kernel = model.config._attn_implementation  # sums in another order where it is another
-    plain = AutoModel.from_pretrained(checkpoint, attn_implementation=kernel, **options).eval()
-    states = plain(input_ids=batch, output_hidden_states=True).hidden_states
-    assert len(states) == 3
-    assert torch.equal(hidden_state(model, batch, layer), states[layer])
-    last, chosen = last_and_chosen_state(model, batch, layer)
-    assert torch.equal(last, states[-1])
-    assert torch.equal(chosen, states[layer])
-
-
-def test_dropout_makes_two_views_in_training_and_none_in_evaluation(make_encoder: Maker, batch: Tensor) -> None:
-    model = make_encoder(dropout=0.2).train()
-    twice = torch.cat([batch, batch])
-    first, second = hidden_state(model, twice, -1).chunk(2)
-    assert not torch.allclose(first, second, atol=1e-3)
-    first, second = hidden_state(model.eval(), twice, -1).chunk(2)
-    torch.testing.assert_close(first, second, rtol=0, atol=1e-6)
-
-
-@settings(deadline=None)
-@given(half=st.integers(1, 300))
-def test_site_pooling_takes_the_two_tokens_of_the_central_dinucleotide(half: int) -> None:
-    window = encode(b"A" * (half - 1) + b"GT" + b"C" * (half - 1)).tokens
-    framed = torch.from_numpy(with_special_tokens(window[None])).float()
-    by_token = framed[:, :, None].expand(-1, -1, 3)  # an embedding whose every value is the id of its token
-    assert pool(by_token, "site").tolist() == [[G] * 3 + [T] * 3]
-    by_position = torch.arange(2 * half + 2.0)[None, :, None]  # 0 is [CLS], so nucleotide i is at i + 1
-    assert pool(by_position, "site").tolist() == [[half, half + 1]]
-
-
-def test_cls_pooling_takes_the_first_token_and_mean_pooling_only_nucleotides() -> None:
-    hidden = torch.tensor([[[100.0, 1.0], [1.0, 2.0], [2.0, 4.0], [6.0, 9.0], [7.0, 1.0], [-100.0, 1.0]]])
-    assert pool(hidden, "cls").tolist() == [[100.0, 1.0]]
-    assert pool(hidden, "mean").tolist() == [[4.0, 4.0]]
-    assert pool(hidden, "site").tolist() == [[2.0, 4.0, 6.0, 9.0]]
-
-
-@pytest.mark.parametrize("pooling", ["cls", "mean", "site"])
-def test_width_is_that_of_the_pooled_vector(make_encoder: Maker, batch: Tensor, pooling: Any) -> None:
-    model = make_encoder()
-    assert pool(hidden_state(model, batch, -1), pooling).shape == (6, pooled_width(model, pooling))
 
 
 # Classifier

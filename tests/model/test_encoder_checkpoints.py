@@ -13,12 +13,12 @@ from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer, BertCon
 from simcsp.config import EncoderConfig
 from simcsp.errors import InputError
 from simcsp.model.encoder import (
-    hidden_state,
     load_checkpoint,
     load_encoder,
     random_encoder,
     save_checkpoint,
 )
+from simcsp.model.states import hidden_state
 from simcsp.sequence.alphabet import VOCABULARY, Tokens
 
 Maker = Callable[..., Any]  # gives a PreTrainedModel, whose methods carry no types

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
 
-from simcsp.model.encoder import hidden_state
-from simcsp.model.mlm import mask_tokens, mlm_loss
+from simcsp.model.mlm import asked, mask_tokens, mlm_loss, mlm_total
+from simcsp.model.states import encode
 from simcsp.sequence.alphabet import CLS, MASK, SEP, A, N, T, Tokens, with_special_tokens
 
 SHARE = 0.15
@@ -99,6 +99,51 @@ def as_batch(windows: Tokens, share: float) -> tuple[Tensor, Tensor, Tensor]:
     return torch.from_numpy(masked.tokens).long(), torch.from_numpy(original).long(), torch.from_numpy(masked.chosen)
 
 
+def loss_of(model: Any, tokens: Tensor, original: Tensor, chosen: Tensor, weight: Tensor | None = None) -> Any:
+    """Our loss of a masked batch, last layer and head at the chosen positions only."""
+    places, targets, present = map(torch.from_numpy, asked(original.numpy().astype(np.uint8), chosen.numpy()))
+    weights = present.float() if weight is None else present * weight.gather(1, places)
+    return mlm_loss(model, encode(model, tokens, places=places).at_places, targets.long(), weights)
+
+
+def test_questions_are_gathered_row_by_row_and_filled_up() -> None:
+    original = np.array([[2, 6, 7, 8, 9, 3], [2, 9, 9, 6, 6, 3]], dtype=np.uint8)
+    chosen = np.array([[0, 1, 0, 1, 0, 0], [0, 0, 0, 0, 1, 0]], dtype=bool)
+    places, targets, present = asked(original, chosen)
+    assert present.sum(axis=1).tolist() == [2, 1]
+    assert (places[0, :2].tolist(), places[1, :1].tolist()) == ([1, 3], [4])
+    assert (targets[0, :2].tolist(), targets[1, :1].tolist()) == ([6, 8], [6])
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32), st.floats(0, 1))
+def test_every_chosen_position_is_asked_for_once(seed: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    original = rng.integers(5, 10, size=(4, 30), dtype=np.uint8)
+    chosen = rng.random(original.shape) < share
+    questions = asked(original, chosen)
+    again = np.zeros_like(chosen)
+    np.put_along_axis(again, np.where(questions.present, questions.places, 0), questions.present, axis=1)
+    again[:, 0] = chosen[:, 0]  # fillers overwrite it
+    assert np.array_equal(again, chosen)
+    assert np.array_equal(np.take_along_axis(original, questions.places, 1), questions.targets)
+    assert questions.present.sum() == chosen.sum()
+
+
+def test_losses_of_parts_add_up_to_that_of_the_batch(make_encoder: Callable[..., Any], windows: Tokens) -> None:
+    model = make_encoder(dropout=0.0)
+    tokens, original, chosen = as_batch(windows, 0.3)
+    places, targets, present = map(torch.from_numpy, asked(original.numpy().astype(np.uint8), chosen.numpy()))
+    hidden, weight = encode(model, tokens, places=places).at_places.detach(), present.float()
+    whole = mlm_loss(model, hidden, targets.long(), weight)
+    parts = [
+        mlm_loss(model, hidden[rows], targets[rows].long(), weight[rows], mlm_total(weight))
+        for rows in (slice(0, 1), slice(1, 6))
+    ]
+    for value, pieces in zip(whole, zip(*parts, strict=True), strict=True):
+        torch.testing.assert_close(sum(pieces), value)
+
+
 def test_loss_gradient_and_accuracy_are_those_of_the_hugging_face_model(
     make_encoder: Callable[..., Any], windows: Tokens
 ) -> None:
@@ -111,7 +156,7 @@ def test_loss_gradient_and_accuracy_are_those_of_the_hugging_face_model(
 
     expected = model(input_ids=tokens, labels=torch.where(chosen, original, -100))
     expected_gradients = torch.autograd.grad(expected.loss, [watched[name] for name in names])
-    ours = mlm_loss(model, hidden_state(model, tokens, -1), original, chosen)
+    ours = loss_of(model, tokens, original, chosen)
     gradients = torch.autograd.grad(ours.loss, [watched[name] for name in names])
 
     torch.testing.assert_close(ours.loss, expected.loss, rtol=0, atol=1e-6)
@@ -131,9 +176,8 @@ def test_weighted_loss_is_the_weighted_mean_of_single_positions(
     logits = model(input_ids=tokens).logits.detach().numpy().astype(float)
     surprise = np.log(np.exp(logits).sum(-1)) - np.take_along_axis(logits, original.numpy()[..., None], -1)[..., 0]
     expected = np.average(surprise[chosen.numpy()], weights=weight[chosen].numpy())
-    hidden = hidden_state(model, tokens, -1).detach()
-    assert float(mlm_loss(model, hidden, original, chosen, weight).loss.detach()) == pytest.approx(expected, abs=1e-5)
-    assert float(mlm_loss(model, hidden, original, chosen, weight * 0).loss.detach()) == 0.0
+    assert float(loss_of(model, tokens, original, chosen, weight).loss.detach()) == pytest.approx(expected, abs=1e-5)
+    assert float(loss_of(model, tokens, original, chosen, weight * 0).loss.detach()) == 0.0
 
 
 def test_batch_with_nothing_chosen_costs_nothing_and_moves_nothing(
@@ -141,7 +185,7 @@ def test_batch_with_nothing_chosen_costs_nothing_and_moves_nothing(
 ) -> None:
     model = make_encoder()
     tokens, original, chosen = as_batch(windows, 0.0)
-    result = mlm_loss(model, hidden_state(model, tokens, -1), original, chosen)
+    result = loss_of(model, tokens, original, chosen)
     torch.autograd.backward(result.loss)
     assert (float(result.loss.detach()), float(result.accuracy)) == (0.0, 0.0)
     assert all(p.grad is None or not p.grad.any() for p in model.parameters())

@@ -18,6 +18,7 @@ from simcsp.sequence.alphabet import MASK, Tokens
 from simcsp.training.batches import PretrainingBatches
 
 Maker = Callable[..., Any]  # gives a PreTrainedModel, whose methods carry no types
+Unmasked = Callable[[dict[str, Tensor]], tuple[Tensor, Tensor]]
 
 MLM = PhaseConfig(batch_size=6, mlm_weight=1.0, contrastive_weight=0.0)
 SIMCSP = PhaseConfig(batch_size=6, mlm_weight=0.0, contrastive_weight=1.0)
@@ -33,7 +34,10 @@ class Windows:
     window = 0
 
     def draw(self, count: int, rng: np.random.Generator, window: int) -> Drawn:
-        return Drawn(self.windows[:count], np.zeros(self.windows[:count].shape, dtype=bool))
+        tokens = self.windows[:count]
+        return Drawn(
+            tokens, np.zeros(tokens.shape, dtype=bool), np.arange(len(tokens)), np.zeros(len(tokens), dtype=int)
+        )
 
 
 def batch_of(windows: Tokens, phase: PhaseConfig) -> dict[str, Tensor]:
@@ -44,12 +48,23 @@ def objective_of(encoder: PreTrainedModel, phase: PhaseConfig, pooling: Any = "s
     return PretrainingObjective(encoder, phase, pooling=pooling, layer=layer)
 
 
+def first_views_first(part: Tensor) -> Tensor:
+    """``(B, 2, T)`` → ``(2 B, T)``."""
+    return part.transpose(0, 1).flatten(0, 1)
+
+
 def plainly(
-    model: PreTrainedModel, batch: dict[str, Tensor], phase: PhaseConfig, pooling: str, layer: int
+    model: PreTrainedModel,
+    batch: dict[str, Tensor],
+    phase: PhaseConfig,
+    pooling: str,
+    layer: int,
+    uncovered: tuple[Tensor, Tensor],
 ) -> tuple[Tensor, Tensor]:
     """MLM and contrastive loss from what Hugging Face's masked language model gives, pair by pair."""
-    labels = batch["original"].masked_fill(~batch["chosen"], -100)
-    output = model(input_ids=batch["tokens"], labels=labels, output_hidden_states=True)
+    original, chosen = (first_views_first(part) for part in uncovered)
+    labels = original.long().masked_fill(~chosen, -100)
+    output = model(input_ids=first_views_first(batch["tokens"]).long(), labels=labels, output_hidden_states=True)
     hidden = output.hidden_states[layer]
     vectors = {"cls": hidden[:, 0], "mean": hidden[:, 1:21].mean(1), "site": hidden[:, 10:12].reshape(12, -1)}[pooling]
     cosines = functional.cosine_similarity(vectors[:6, None], vectors[None, 6:], dim=-1)
@@ -59,14 +74,14 @@ def plainly(
 
 @pytest.mark.parametrize(("pooling", "layer"), [("site", -1), ("mean", 1), ("cls", 0), ("site", 2)])
 def test_joint_loss_and_gradient_are_those_of_two_plain_computations(
-    make_encoder: Maker, windows: Tokens, pooling: str, layer: int
+    make_encoder: Maker, windows: Tokens, unmasked: Unmasked, pooling: str, layer: int
 ) -> None:
     model, batch = make_encoder(dropout=0.0), batch_of(windows, BOTH)
     watched = model.get_input_embeddings().weight
     losses = objective_of(model, BOTH, pooling, layer)(**batch)
     (gradient,) = torch.autograd.grad(losses["loss"], watched)
 
-    mlm, contrastive = plainly(model, batch, BOTH, pooling, layer)
+    mlm, contrastive = plainly(model, batch, BOTH, pooling, layer, unmasked(batch))
     (expected,) = torch.autograd.grad(0.7 * mlm + 0.3 * contrastive, watched)
 
     assert set(losses) == {"loss", "mlm_loss", "mlm_accuracy", "contrastive_loss"}
@@ -96,10 +111,8 @@ def test_one_loss_alone_is_the_total(make_encoder: Maker, windows: Tokens, phase
 
 def test_simcsp_alone_sees_every_window_twice_and_nothing_masked(make_encoder: Maker, windows: Tokens) -> None:
     batch = batch_of(windows, SIMCSP)
-    assert batch["tokens"].shape == (12, 22)
-    assert torch.equal(batch["tokens"][:6], batch["tokens"][6:])
-    assert torch.equal(batch["tokens"], batch["original"])
-    assert not batch["chosen"].any()
+    assert batch["tokens"].shape == (6, 2, 22)
+    assert torch.equal(batch["tokens"][:, 0], batch["tokens"][:, 1])
     assert not (batch["tokens"] == MASK).any()
 
 
@@ -110,19 +123,31 @@ def test_simcsp_alone_leaves_the_prediction_head_alone(make_encoder: Maker, wind
     head = [p for p in model.parameters() if id(p) not in inside]
     assert head
     assert all(p.grad is None for p in head)
+    assert not any(p.requires_grad for p in head)
 
 
-def test_both_losses_mask_the_two_views_in_different_ways(windows: Tokens) -> None:
+@pytest.mark.parametrize("layer", [0, 1, 2, -1])
+def test_simcsp_alone_trains_what_has_a_gradient_and_nothing_else(
+    make_encoder: Maker, windows: Tokens, layer: int
+) -> None:
+    model = make_encoder()
+    objective_of(model, SIMCSP, layer=layer)(**batch_of(windows, SIMCSP))["loss"].backward()
+    assert all((p.grad is not None) == p.requires_grad for p in model.parameters())
+    assert any(p.requires_grad for p in model.parameters())
+
+
+def test_both_losses_mask_the_two_views_in_different_ways(windows: Tokens, unmasked: Unmasked) -> None:
     batch = batch_of(windows, BOTH)
-    assert torch.equal(batch["original"][:6], batch["original"][6:])
-    assert not torch.equal(batch["tokens"][:6], batch["tokens"][6:])
-    assert all(bool(view.any()) for view in batch["chosen"].chunk(2))
+    original, chosen = unmasked(batch)
+    assert torch.equal(original[:, 0], original[:, 1])
+    assert not torch.equal(batch["tokens"][:, 0], batch["tokens"][:, 1])
+    assert all(bool(view.any()) for view in chosen.unbind(1))
 
 
 def test_without_dropout_the_two_views_are_one(make_encoder: Maker, windows: Tokens) -> None:
     model = make_encoder(dropout=0.0).train()
     batch = batch_of(windows, SIMCSP)
-    hidden = model(input_ids=batch["original"][:6], output_hidden_states=True).hidden_states[-1]
+    hidden = model(input_ids=batch["tokens"][:, 0].long(), output_hidden_states=True).hidden_states[-1]
     vectors = hidden[:, 10:12].reshape(6, -1)
     expected = contrastive_loss(vectors, vectors, SIMCSP.temperature)
     losses = objective_of(model, SIMCSP)(**batch)

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from simcsp.sequence.alphabet import CLS, FIRST_NUCLEOTIDE, MASK, SEP, A, C
 from simcsp.training.batches import Batch, EpochBatches, PretrainingBatches
 
 LENGTH = 12  # of the corpus's windows
+Unmasked = Callable[[Batch], tuple[Tensor, Tensor]]
 MLM = PhaseConfig(batch_size=5)
 SIMCSP = PhaseConfig(batch_size=5, mlm_weight=0.0, contrastive_weight=1.0)
 BOTH = PhaseConfig(batch_size=5, mlm_weight=1.0, contrastive_weight=1.0)
@@ -41,17 +42,21 @@ def test_pretraining_batch_depends_on_seed_and_step_only(corpus: Corpus, phase: 
 
 
 @PHASES
-def test_windows_are_of_the_corpus_between_cls_and_sep(corpus: Corpus, phase: PhaseConfig) -> None:
+def test_windows_are_of_the_corpus_between_cls_and_sep(corpus: Corpus, phase: PhaseConfig, unmasked: Unmasked) -> None:
     batch = PretrainingBatches(corpus, phase, SETTINGS, seed=1)(0)
-    assert {name: part.dtype for name, part in batch.items()} == {
-        "tokens": torch.int64, "original": torch.int64, "chosen": torch.bool, "weight": torch.float32,
-    }  # fmt: skip
-    for part in (batch["original"], batch["tokens"]):
-        assert part.shape == (5 if phase is MLM else 10, LENGTH + 2)
-        assert (part[:, 0] == CLS).all()
-        assert (part[:, -1] == SEP).all()
+    parts = {"tokens": torch.uint8, "places": torch.int64, "targets": torch.uint8, "weight": torch.float32}
+    for name in ("places", "targets", "weight") if phase is SIMCSP else ():
+        del parts[name]
+    if phase is not MLM:
+        parts["origin"] = torch.int64
+    assert {name: part.dtype for name, part in batch.items()} == parts
+    original, _ = unmasked(batch)
+    for part in (original, batch["tokens"]):
+        assert part.shape == (5, 1 if phase is MLM else 2, LENGTH + 2)
+        assert (part[..., 0] == CLS).all()
+        assert (part[..., -1] == SEP).all()
     sequence = np.fromfile(corpus_file(corpus), dtype=np.uint8).tobytes()
-    for row in batch["original"][:, 1:-1].numpy().astype(np.uint8):
+    for row in original[..., 1:-1].flatten(0, 1).numpy():
         assert row.tobytes() in sequence
 
 
@@ -61,46 +66,64 @@ def corpus_file(corpus: Corpus) -> str:
 
 def test_without_mlm_nothing_is_hidden_and_nothing_asked(corpus: Corpus) -> None:
     batch = PretrainingBatches(corpus, SIMCSP, SETTINGS, seed=1)(0)
-    assert not batch["chosen"].any()
-    assert torch.equal(batch["tokens"], batch["original"])
+    assert batch.keys() == {"tokens", "origin"}
+    assert not (batch["tokens"] == MASK).any()
 
 
 @pytest.mark.parametrize("phase", [SIMCSP, BOTH], ids=["simcsp", "both"])
-def test_contrastive_batch_holds_each_window_twice_in_the_same_order(corpus: Corpus, phase: PhaseConfig) -> None:
-    first, second = PretrainingBatches(corpus, phase, SETTINGS, seed=1)(0)["original"].chunk(2)
+def test_contrastive_batch_holds_two_views_of_each_window(
+    corpus: Corpus, phase: PhaseConfig, unmasked: Unmasked
+) -> None:
+    first, second = unmasked(PretrainingBatches(corpus, phase, SETTINGS, seed=1)(0))[0].unbind(1)
     assert torch.equal(first, second)
     assert len(torch.unique(first, dim=0)) == 5
 
 
-def test_both_views_are_masked_each_in_its_own_way(corpus: Corpus) -> None:
-    first, second = PretrainingBatches(corpus, BOTH, SETTINGS, seed=1)(0)["chosen"].chunk(2)
+def test_both_views_are_masked_each_in_its_own_way(corpus: Corpus, unmasked: Unmasked) -> None:
+    first, second = unmasked(PretrainingBatches(corpus, BOTH, SETTINGS, seed=1)(0))[1].unbind(1)
     assert first.any()
     assert second.any()
     assert not torch.equal(first, second)
 
 
+def test_origin_says_which_windows_overlap_and_which_are_alike(corpus: Corpus) -> None:
+    batch = PretrainingBatches(corpus, PhaseConfig(batch_size=60, contrastive_weight=1.0, mlm_weight=0.0), SETTINGS, 1)(
+        0
+    )
+    tokens, origin = batch["tokens"][:, 0, 1:-1].numpy(), batch["origin"].numpy()
+    stored = np.fromfile(corpus_file(corpus), dtype=np.uint8)
+    for window, (contig, start, end, _) in zip(tokens, origin, strict=True):
+        assert contig == 0
+        assert np.array_equal(stored[start:end], window)
+    same_sequence = origin[:, None, 3] == origin[None, :, 3]
+    assert np.array_equal(same_sequence, (tokens[:, None] == tokens[None]).all(axis=-1))
+
+
 def test_soft_masked_bases_weigh_what_the_settings_say(soft_corpus: Corpus) -> None:
     settings = PretrainConfig(soft_masked_weight=0.25)
     batch = PretrainingBatches(soft_corpus, PhaseConfig(batch_size=20, contrastive_weight=1.0), settings, seed=1)(0)
-    inside = batch["weight"][:, 1:-1]
+    asked_for = batch["weight"] > 0
+    weights, targets = batch["weight"][asked_for], batch["targets"][asked_for]
     # The corpus of the fixture writes A and C in lower case, on whichever strand it is read.
-    assert torch.equal(inside == 0.25, torch.isin(batch["original"][:, 1:-1], torch.tensor([A, C])))
-    assert set(inside.flatten().tolist()) == {0.25, 1.0}
+    assert torch.equal(weights == 0.25, torch.isin(targets, torch.tensor([A, C])))
+    assert set(weights.tolist()) == {0.25, 1.0}
 
 
 def test_lengths_are_even_and_cover_the_range_and_each_batch_has_one(soft_corpus: Corpus) -> None:
     batches = PretrainingBatches(soft_corpus, MLM, PretrainConfig(lengths=(20, 30)), seed=1)
-    lengths = [batches(step)["tokens"].shape[1] - 2 for step in range(100)]
+    lengths = [batches(step)["tokens"].shape[-1] - 2 for step in range(100)]
     assert set(lengths) == set(range(20, 31, 2))
     assert is_pure(batches, [5, 2])
 
 
-def test_mlm_asks_for_the_share_it_was_given_and_hides_only_there(corpus: Corpus) -> None:
+def test_mlm_asks_for_the_share_it_was_given_and_hides_only_there(corpus: Corpus, unmasked: Unmasked) -> None:
     batches = PretrainingBatches(corpus, PhaseConfig(batch_size=500), SETTINGS, seed=1)
     batch = batches(0)
-    assert float(batch["chosen"][:, 1:-1].float().mean()) == pytest.approx(0.3, abs=0.02)
-    assert torch.equal(batch["tokens"][~batch["chosen"]], batch["original"][~batch["chosen"]])
-    assert float((batch["tokens"][batch["chosen"]] == MASK).float().mean()) == pytest.approx(0.8, abs=0.05)
+    original, chosen = unmasked(batch)
+    assert float(chosen[..., 1:-1].float().mean()) == pytest.approx(0.3, abs=0.02)
+    assert torch.equal(batch["tokens"][~chosen], original[~chosen])
+    assert (original >= FIRST_NUCLEOTIDE)[chosen].all()
+    assert float((batch["tokens"][chosen] == MASK).float().mean()) == pytest.approx(0.8, abs=0.05)
 
 
 # --- epochs --------------------------------------------------------------------------------------------------------
@@ -137,7 +160,7 @@ def test_an_epoch_shows_every_window_once_but_for_the_remainder(rows: int, batch
 def test_labels_stay_with_their_windows() -> None:
     batch = EpochBatches(table_of(50), 50, seed=3)(0)
     assert batch["label"].tolist() == [n % 2 for n in numbers(batch["tokens"])]
-    assert (batch["tokens"].dtype, batch["label"].dtype) == (torch.int64, torch.int64)
+    assert (batch["tokens"].dtype, batch["label"].dtype) == (torch.uint8, torch.uint8)
 
 
 def test_windows_of_an_epoch_come_between_cls_and_sep() -> None:

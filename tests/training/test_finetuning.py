@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,8 +26,8 @@ from simcsp.model.embedding import embed
 from simcsp.model.encoder import load_checkpoint, load_encoder
 from simcsp.sequence.alphabet import A, G, T, with_special_tokens
 from simcsp.training import finetuning
-from simcsp.training.batches import EpochBatches
-from simcsp.training.finetuning import asked_rows, finetune_fold, planned_steps, training_rows
+from simcsp.training.batches import EmbeddedBatches, EpochBatches
+from simcsp.training.finetuning import asked_rows, embed_rows, finetune_fold, planned_steps, training_rows
 from simcsp.training.log import read_metrics
 
 LENGTH = 20
@@ -253,3 +254,90 @@ def test_fold_killed_and_resumed_equals_uninterrupted(
     assert predictions_of(folder).equals(predictions_of(finished.folder))
     assert same_embeddings(folder, finished.folder)
     assert (folder / "done.json").read_bytes() == (finished.folder / "done.json").read_bytes()
+
+
+# --- frozen encoder ------------------------------------------------------------------------------------------------
+
+FROZEN = RunConfig(encoder=CONFIG.encoder, finetune=replace(CONFIG.finetune, frozen=True))
+EVERY_ROW = np.arange(60)
+
+
+def call_frozen(folder: Path, accelerator: Accelerator, encoder: PreTrainedModel | None = None) -> int:
+    encoder = encoder or make_encoder()
+    with tqdm(file=StringIO()) as bar:
+        embeddings = embed_rows(encoder, TABLE, EVERY_ROW, FROZEN, accelerator, tqdm(disable=True))
+        finetune_fold(encoder, TABLE, FOLD, FROZEN, 5, folder, accelerator, bar, embeddings)
+    return int(bar.n)
+
+
+def never_trained(encoder: PreTrainedModel) -> PreTrainedModel:
+    """What frozen means, the plain way: no gradients, and evaluation mode also while the classifier is trained."""
+    encoder.requires_grad_(requires_grad=False)
+    encoder.train(mode=False)
+    encoder.train = lambda mode=True: encoder  # type: ignore[method-assign]
+    return encoder
+
+
+def test_frozen_equals_training_without_gradients_in_evaluation_mode(tmp_path: Path, accelerator: Accelerator) -> None:
+    with tqdm(disable=True) as bar:
+        encoder = never_trained(make_encoder())
+        finetune_fold(encoder, TABLE, FOLD, CONFIG, 5, tmp_path / "plain", accelerator, bar)
+    call_frozen(tmp_path / "frozen", accelerator)
+    plain, frozen = (predictions_of(tmp_path / name) for name in ("plain", "frozen"))
+    assert frozen.probability.to_numpy() == pytest.approx(plain.probability.to_numpy(), abs=1e-6)
+    (_, one), (_, other) = (reloaded(tmp_path / name) for name in ("plain", "frozen"))
+    assert other["weight"].numpy() == pytest.approx(one["weight"].numpy(), abs=1e-6)
+    for record, expected in zip(*(read_metrics(tmp_path / name) for name in ("frozen", "plain")), strict=True):
+        for name in ("step", "train/loss", "train/gradient_norm", "validation/auroc", "validation/f1_donor"):
+            assert record.get(name) == pytest.approx(expected.get(name), abs=1e-5)
+
+
+def test_frozen_encoder_is_kept_beside_its_head_as_it_was(tmp_path: Path, accelerator: Accelerator) -> None:
+    assert call_frozen(tmp_path, accelerator) == planned_steps(FOLD, FROZEN)
+    encoder, head = reloaded(tmp_path)
+    assert all(torch.equal(one, encoder.state_dict()[name]) for name, one in make_encoder().state_dict().items())
+    stored = np.load(tmp_path / "test_embeddings.npz")
+    assert np.array_equal(stored["before"], stored["after"])
+    expected = embed(encoder, TABLE.tokens[FOLD.test], pooling="site", layer=-1, accelerator=accelerator)
+    assert stored["after"] == pytest.approx(expected, abs=1e-6)
+    logits = torch.from_numpy(stored["after"]) @ head["weight"][0] + head["bias"]
+    test = predictions_of(tmp_path).query("part == 'test'")
+    assert torch.sigmoid(logits).numpy() == pytest.approx(test.probability.to_numpy(), abs=1e-6)
+
+
+def test_frozen_fold_never_runs_its_encoder_again(
+    tmp_path: Path, accelerator: Accelerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = make_encoder()
+    embeddings = embed_rows(encoder, TABLE, EVERY_ROW, FROZEN, accelerator, tqdm(disable=True))
+    monkeypatch.setattr(encoder.base_model, "forward", None)
+    finetune_fold(encoder, TABLE, FOLD, FROZEN, 5, tmp_path, accelerator, tqdm(disable=True), embeddings)
+    assert (tmp_path / "done.json").exists()
+
+
+def test_frozen_fold_killed_and_resumed_equals_uninterrupted(
+    tmp_path: Path, accelerator: Accelerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any) -> None:
+        raise KilledError
+
+    call_frozen(tmp_path / "whole", accelerator)
+    moments = ((EmbeddedBatches, "rows", lambda self, step: killed()), (finetuning, "write_predictions", killed))
+    for owner, name, dies in moments:
+        with monkeypatch.context() as patch, pytest.raises(KilledError):
+            patch.setattr(owner, name, dies)
+            call_frozen(tmp_path / "parts", accelerator)
+    call_frozen(tmp_path / "parts", accelerator)
+    for name in ("predictions.parquet", "done.json", "best/head.safetensors", "best/model.safetensors"):
+        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert same_embeddings(tmp_path / "parts", tmp_path / "whole")
+
+
+def test_only_the_rows_asked_for_are_embedded_and_counted(accelerator: Accelerator) -> None:
+    rows = np.array([3, 7, 59])
+    with tqdm(file=StringIO()) as bar:
+        embeddings = embed_rows(make_encoder(), TABLE, rows, CONFIG, accelerator, bar)
+    assert bar.n == 3
+    assert list(np.flatnonzero(~np.isnan(embeddings).any(axis=1))) == list(rows)
+    expected = embed(make_encoder(), TABLE.tokens[rows], pooling="site", layer=-1, accelerator=accelerator)
+    assert np.array_equal(embeddings[rows], expected)

@@ -46,7 +46,7 @@ def end_of(folder: Path) -> dict[str, Any]:
         "groups": optimiser["param_groups"],
         "state": json.loads((folder / last / "state.json").read_text()),
         "metrics": [
-            {name: value for name, value in record.items() if name != "train/tokens_per_second"}
+            {name: value for name, value in record.items() if not name.startswith("speed/")}
             for record in read_metrics(folder)
         ],
     }
@@ -147,22 +147,27 @@ def handlers() -> Any:
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-def signal_at(when: int, number: signal.Signals, times: int = 1) -> OnBatch:
-    def on_batch(step: int, batch: Batch) -> Batch:
-        if step == when:
-            for _ in range(times):
-                os.kill(os.getpid(), number)
-        return batch
+def signalled(module: nn.Module, when: int, number: signal.Signals, times: int = 1) -> nn.Module:
+    """The module sends the process a signal while it computes step ``when``."""
+    steps = iter(range(1000))
 
-    return on_batch
+    def send(*_: Any) -> None:
+        if next(steps) == when:
+            for _number in range(times):
+                os.kill(os.getpid(), number)
+
+    module.register_forward_pre_hook(send)
+    return module
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.usefixtures("handlers")
-def test_signal_finishes_the_step_saves_it_and_interrupts(run: Train, tmp_path: Path, number: signal.Signals) -> None:
+def test_signal_finishes_the_step_saves_it_and_interrupts(
+    run: Train, make_tiny: type[Tiny], tmp_path: Path, number: signal.Signals
+) -> None:
     run("whole", **LONG)
     with pytest.raises(KeyboardInterrupt):
-        run("parts", on_batch=signal_at(6, number), **LONG)
+        run("parts", objective=signalled(make_tiny(), 6, number), **LONG)
     assert checkpoints(tmp_path / "parts") == ["checkpoint-7"]
     run("parts", **LONG)
     assert end_of(tmp_path / "parts") == end_of(tmp_path / "whole")
@@ -180,17 +185,20 @@ def test_signal_while_measuring_is_honoured_after_the_next_step_at_the_latest(ru
 
 
 @pytest.mark.usefixtures("handlers")
-def test_signal_in_the_last_step_is_not_lost(run: Train, tmp_path: Path) -> None:
+def test_signal_in_the_last_step_is_not_lost(run: Train, make_tiny: type[Tiny], tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        run(on_batch=signal_at(5, signal.SIGTERM))
+        run(objective=signalled(make_tiny(), 5, signal.SIGTERM))
     assert checkpoints(tmp_path / "run") == ["checkpoint-6"]
 
 
+@pytest.mark.parametrize(("number", "kept"), [(signal.SIGINT, 2), (signal.SIGTERM, 3)])
 @pytest.mark.usefixtures("handlers")
-def test_second_signal_interrupts_at_once(run: Train, tmp_path: Path) -> None:
+def test_second_ctrl_c_interrupts_at_once_and_a_launcher_s_second_signal_does_not(
+    run: Train, make_tiny: type[Tiny], tmp_path: Path, number: signal.Signals, kept: int
+) -> None:
     with pytest.raises(KeyboardInterrupt):
-        run(on_batch=signal_at(2, signal.SIGTERM, times=2), save_every=2)
-    assert checkpoints(tmp_path / "run") == ["checkpoint-2"]
+        run(objective=signalled(make_tiny(), 2, number, times=2), save_every=2)
+    assert checkpoints(tmp_path / "run") == [f"checkpoint-{kept}"]
 
 
 @pytest.mark.usefixtures("handlers")

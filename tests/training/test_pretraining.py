@@ -89,6 +89,24 @@ def test_other_weights_give_other_numbers(
         assert first[name] != second[name]
 
 
+def test_collapse_of_the_embedding_is_said(
+    encoder: PreTrainedModel,
+    selection: WindowTable,
+    accelerator: Accelerator,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    measure = SelectionMeasure(encoder, selection, CONFIG, accelerator, 9)
+    monkeypatch.setattr(pretraining, "_COLLAPSED", 0.0)
+    with RunLog(tmp_path, 0) as log:
+        assert 0 < measure(0, log)["validation/spread"] <= 1
+        assert "collapsed" not in capsys.readouterr().out
+        monkeypatch.setattr(pretraining, "_COLLAPSED", 1.0)
+        measure(1, log)
+    assert "embeddings have collapsed at step 1: their spread is 0." in capsys.readouterr().out
+
+
 def test_every_moment_has_a_picture_and_the_last_one_the_projector(
     encoder: PreTrainedModel, selection: WindowTable, accelerator: Accelerator, tmp_path: Path
 ) -> None:

@@ -47,10 +47,14 @@ class Drawn(NamedTuple):
     Attributes:
         tokens: ``(count, window)``.
         soft: ``(count, window)`` true where the base was written in lower case.
+        contig: ``(count,)`` number of the contig, different for each contig of each species.
+        start: ``(count,)`` 0-based first nucleotide on the forward strand of the contig.
     """
 
     tokens: Tokens
     soft: NDArray[np.bool_]
+    contig: NDArray[np.int64]
+    start: NDArray[np.int64]
 
 
 class Corpus:
@@ -74,7 +78,10 @@ class Corpus:
         species, number = np.unique(table["species"], return_inverse=True)
         order = np.argsort(number, kind="stable")  # a species' regions side by side
         self._offsets, self._lengths = table["offset"][order], table["length"][order]
-        self._strandless = table["strand"][order] == "."
+        self._strandless, self._reverse = (table["strand"][order] == strand for strand in (".", "-"))
+        contigs = np.char.add(np.char.add(table["species"], "\t"), table["contig"])
+        self._contigs = np.unique(contigs, return_inverse=True)[1][order]
+        self._starts = table["start"][order]
         # Regions up to last[s] belong to species s, or to the only stratum that there is.
         self._last = np.cumsum(np.bincount(number)) if balance == "species" else np.array([order.size])
         self._ends_of: tuple[int, NDArray[np.int64]] = (0, np.empty(0, dtype=np.int64))
@@ -100,12 +107,14 @@ class Corpus:
         places = rng.integers(bounds[stratum], bounds[stratum + 1])
         regions = np.searchsorted(ends, places, side="right")
         before = np.where(regions > 0, ends[regions - 1], 0)
-        starts = self._offsets[regions] + places - before
-        stored: Tokens = self._tokens[starts[:, None] + np.arange(window)]
+        inside = places - before
+        stored: Tokens = self._tokens[(self._offsets[regions] + inside)[:, None] + np.arange(window)]
         tokens, soft = stored & ~np.uint8(SOFT), stored >= SOFT
         turned = self._strandless[regions] & (rng.random(count) < 0.5)
         tokens[turned], soft[turned] = reverse_complement(tokens[turned]), soft[turned, ::-1]
-        return Drawn(tokens, soft)
+        # A region of the reverse strand is stored from its end on.
+        along = np.where(self._reverse[regions], self._lengths[regions] - window - inside, inside)
+        return Drawn(tokens, soft, self._contigs[regions], self._starts[regions] + along)
 
     def _ends(self, window: int) -> NDArray[np.int64]:
         """Region ``r`` owns the places ``[ends[r - 1], ends[r])`` of windows of this length."""
@@ -192,7 +201,7 @@ def _stretches(
     path = data.root / source.sequences
     if source.format == "text":
         for number, sequence in read_sequences(path):
-            yield f"line {number}", 0, "+", _encoded(sequence, tally, path=path, line=number)
+            yield f"{path.name} line {number}", 0, "+", _encoded(sequence, tally, path=path, line=number)
     elif source.annotation is not None:
         yield from _transcribed(source, data, cache, tally, tallies)
     else:
@@ -267,5 +276,5 @@ def _read_regions(folder: Path) -> dict[str, NDArray[Any]]:
     lengths = columns["end"] - columns["start"]
     if (folder / TOKENS).stat().st_size != lengths.sum():
         raise InputError("tokens.bin and regions.parquet do not fit together", path=folder, hint="Prepare it again")
-    names = {name: np.array(table.column(name).to_pylist(), dtype=str) for name in ("species", "strand")}
-    return {**names, "offset": columns["offset"], "length": lengths}
+    names = {name: np.array(table.column(name).to_pylist(), dtype=str) for name in ("species", "contig", "strand")}
+    return {**names, "start": columns["start"], "offset": columns["offset"], "length": lengths}

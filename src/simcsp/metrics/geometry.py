@@ -61,6 +61,26 @@ def uniformity(embeddings: NDArray[np.floating], *, seed: int, max_pairs: int = 
     return float(logsumexp(-2 * (2 - 2 * cosines)) - math.log(cosines.size))
 
 
+def spread(embeddings: NDArray[np.floating]) -> float:
+    """Standard deviation of embeddings scaled to length 1, over all dimensions together: 0 when all point one way.
+
+    Its square is 1 minus the mean cosine of two windows (each with itself counted), so it is 1 for directions that
+    cancel out, and 0.1 where windows have a cosine of 0.99 on average: the embedding has collapsed (Chen & He 2021,
+    section 4.1, has the same number divided by the root of the dimension).
+
+    Args:
+        embeddings: ``(n, d)``.
+
+    Raises:
+        ValueError: if an embedding is zero or not finite.
+
+    >>> round(spread(np.array([[1.0, 0.0], [0.0, 2.0]])), 4)  # mean (0.5, 0.5)
+    0.7071
+    """
+    middle = _on_sphere(embeddings).mean(axis=0)
+    return math.sqrt(max(0.0, 1.0 - float(middle @ middle)))
+
+
 def effective_rank(embeddings: NDArray[np.floating]) -> float:
     """Number of directions that embeddings spread over: e to the entropy of the singular values' shares.
 

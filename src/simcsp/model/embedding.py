@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from simcsp.config import Pooling
-from simcsp.model.encoder import SiteClassifier, hidden_state, pool
+from simcsp.model.encoder import SiteClassifier
+from simcsp.model.states import encode
 from simcsp.sequence.alphabet import Tokens, with_special_tokens
 
 _BATCH = 128
@@ -24,7 +25,9 @@ def embed(
     """Pooled embeddings without dropout: ``(n, length)`` nucleotide tokens → ``(n, P)``."""
     _ready(encoder, accelerator)
     with torch.inference_mode(), accelerator.autocast():
-        parts = [pool(hidden_state(encoder, batch, layer), pooling) for batch in _batches(windows, accelerator)]
+        parts = [
+            encode(encoder, batch, pooling=pooling, layer=layer).pooled for batch in _batches(windows, accelerator)
+        ]
     return torch.cat(parts).float().cpu().numpy()
 
 

@@ -1,6 +1,6 @@
 """The encoder: made from scratch or loaded, always a Hugging Face masked language model.
 
-Shapes: ``B`` windows, ``T`` tokens with ``[CLS]`` and ``[SEP]``, ``D`` width of the model.
+Shapes: ``B`` windows, ``T`` tokens with ``[CLS]`` and ``[SEP]``, ``P`` width of the pooled embedding.
 """
 
 from collections.abc import Iterator
@@ -17,6 +17,9 @@ from transformers import AutoConfig, AutoModelForMaskedLM, BertConfig, ModernBer
 
 from simcsp.config import EncoderConfig, Pooling
 from simcsp.errors import InputError
+from simcsp.model.attention import IMPLEMENTATION
+from simcsp.model.dropout import use_own_dropout
+from simcsp.model.states import encode, pooled_width
 from simcsp.model.tokenizer import check_vocabulary, export_tokenizer
 from simcsp.sequence.alphabet import CLS, PAD, SEP, VOCABULARY
 
@@ -74,7 +77,7 @@ def load_checkpoint(folder: Path, *, dropout: float, tokens: int) -> PreTrainedM
     model: PreTrainedModel
     try:
         model, report = AutoModelForMaskedLM.from_pretrained(
-            folder, config=architecture, attn_implementation=_attention(), dtype=torch.float32, local_files_only=True,
+            folder, config=architecture, attn_implementation=IMPLEMENTATION, dtype=torch.float32, local_files_only=True,
             output_loading_info=True,
         )  # fmt: skip
     except (OSError, SafetensorError, RuntimeError, EOFError, UnpicklingError) as error:
@@ -84,6 +87,7 @@ def load_checkpoint(folder: Path, *, dropout: float, tokens: int) -> PreTrainedM
             f"the checkpoint lacks {len(missing)} of the model's tensors, {missing[0]} among them", path=folder,
             hint="Give the checkpoint of a masked language model, with its prediction head",
         )  # fmt: skip
+    use_own_dropout(model)
     return model
 
 
@@ -102,45 +106,6 @@ def save_checkpoint(model: PreTrainedModel, folder: Path) -> None:
     export_tokenizer(folder, model.config.max_position_embeddings)
 
 
-def pool(hidden: Tensor, pooling: Pooling) -> Tensor:
-    """One vector per window from hidden states ``(B, T, D)``.
-
-    ``cls``: the first token, ``(B, D)``. ``mean``: over the nucleotides, ``(B, D)``. ``site``: the two central
-    nucleotides side by side, ``(B, 2 D)``, as in the embedding analysis of Chen et al. (2024).
-    """
-    if pooling == "cls":
-        return hidden[:, 0]
-    if pooling == "mean":
-        return hidden[:, 1:-1].mean(dim=1)
-    middle = hidden.shape[1] // 2
-    return hidden[:, middle - 1 : middle + 1].flatten(1)
-
-
-def pooled_width(model: PreTrainedModel, pooling: Pooling) -> int:
-    """Length of the vector that :func:`pool` gives."""
-    width = int(model.config.hidden_size)
-    return 2 * width if pooling == "site" else width
-
-
-def hidden_state(model: PreTrainedModel, tokens: Tensor, layer: int) -> Tensor:
-    """Hidden state ``layer`` of a batch without padding: ``(B, T)`` → ``(B, T, D)``; -1 is the last layer."""
-    return last_and_chosen_state(model, tokens, layer)[1]
-
-
-def last_and_chosen_state(model: PreTrainedModel, tokens: Tensor, layer: int) -> tuple[Tensor, Tensor]:
-    """The last hidden state and hidden state ``layer`` of one pass: ``(B, T)`` → twice ``(B, T, D)``."""
-    output = model.base_model(input_ids=tokens, output_hidden_states=layer != -1)
-    last = output.last_hidden_state
-    return last, last if layer == -1 else output.hidden_states[layer]
-
-
-def mlm_logits(model: PreTrainedModel, hidden: Tensor) -> Tensor:
-    """Scores over the vocabulary by the model's own prediction head: ``(M, D)`` → ``(M, vocabulary)``."""
-    for name in ("cls",) if model.config.model_type == "bert" else ("head", "decoder"):
-        hidden = model.get_submodule(name)(hidden)
-    return hidden
-
-
 class SiteClassifier(nn.Module):
     """Encoder, pooling, dropout, and one logit for "this is a splice site"."""
 
@@ -153,7 +118,7 @@ class SiteClassifier(nn.Module):
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """``(B, T)`` tokens → ``(B,)`` logits and the ``(B, P)`` pooled embeddings they were made from."""
-        embedding = pool(hidden_state(self.encoder, tokens, self.layer), self.pooling)
+        embedding = encode(self.encoder, tokens.long(), pooling=self.pooling, layer=self.layer).pooled
         logits = self.output(self.dropout(embedding)).squeeze(-1)
         return logits.float(), embedding.float()
 
@@ -197,13 +162,8 @@ def _read_architecture(folder: Path, dropout: float) -> BertConfig | ModernBertC
     return architecture
 
 
-def _attention() -> str:
-    """Fused attention on CUDA; on the CPU its backward pass costs more than plain matrix products do."""
-    return "sdpa" if torch.cuda.is_available() else "eager"
-
-
 def _set_dropout(architecture: BertConfig | ModernBertConfig, dropout: float) -> None:
-    """Dropout of hidden states only: on attention weights it would keep the fused kernels off."""
+    """Dropout of hidden states only: on attention weights it would keep the fast attention off."""
     if architecture.model_type == "modernbert":
         architecture.embedding_dropout = architecture.mlp_dropout = dropout
         architecture.attention_dropout = 0.0
@@ -215,8 +175,9 @@ def _set_dropout(architecture: BertConfig | ModernBertConfig, dropout: float) ->
 def _fresh(architecture: BertConfig | ModernBertConfig, seed: int) -> PreTrainedModel:
     with _seeded(seed):
         model: PreTrainedModel = AutoModelForMaskedLM.from_config(  # type: ignore[no-untyped-call]
-            architecture, attn_implementation=_attention(), dtype=torch.float32
+            architecture, attn_implementation=IMPLEMENTATION, dtype=torch.float32
         )
+    use_own_dropout(model)
     return model
 
 

@@ -2,15 +2,16 @@
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from simcsp.config import PhaseConfig, PretrainConfig
-from simcsp.datasets.corpus import Corpus
+from simcsp.datasets.corpus import Corpus, Drawn
 from simcsp.datasets.windows import WindowTable
-from simcsp.model.mlm import mask_tokens
-from simcsp.sequence.alphabet import with_special_tokens
+from simcsp.model.mlm import asked, mask_tokens
+from simcsp.sequence.alphabet import Tokens, with_special_tokens
 
-Batch = dict[str, Tensor]
+Batch = dict[str, Tensor]  # all parts have one row per window
 
 
 class PretrainingBatches:
@@ -30,19 +31,25 @@ class PretrainingBatches:
         """The batch of one step; see :class:`simcsp.model.objectives.PretrainingObjective` for its parts."""
         rng = np.random.default_rng([self.seed, step])
         drawn = self.corpus.draw(self.phase.batch_size, rng, self._length(rng))
-        original = with_special_tokens(drawn.tokens)
-        weight = np.ones(original.shape, dtype=np.float32)
-        weight[:, 1:-1][drawn.soft] = self.settings.soft_masked_weight
+        views = 2 if self.phase.contrastive_weight else 1
+        original = np.repeat(with_special_tokens(drawn.tokens)[:, None], views, axis=1)  # (B, S, T)
+        batch = {"tokens": torch.from_numpy(original)}
+        if self.phase.mlm_weight:
+            batch |= self._questions(original, drawn, rng)
         if self.phase.contrastive_weight:
-            original, weight = np.concatenate([original, original]), np.concatenate([weight, weight])
-        share = self.settings.mask_share if self.phase.mlm_weight else 0.0
-        tokens, chosen = mask_tokens(original, share, rng)
-        return {
-            "tokens": torch.from_numpy(tokens).long(),
-            "original": torch.from_numpy(original).long(),
-            "chosen": torch.from_numpy(chosen),
-            "weight": torch.from_numpy(weight),
-        }
+            batch["origin"] = torch.from_numpy(_origin(drawn))
+        return batch
+
+    def _questions(self, original: Tokens, drawn: Drawn, rng: np.random.Generator) -> Batch:
+        """Masked tokens ``(B, S, T)``, and what MLM asks for, ``(B, S, K)``."""
+        flat = original.reshape(-1, original.shape[-1])
+        masked = mask_tokens(flat, self.settings.mask_share, rng)
+        places, targets, present = asked(flat, masked.chosen)
+        soft = np.repeat(np.pad(drawn.soft, ((0, 0), (1, 1))), original.shape[1], axis=0)
+        in_soft = np.take_along_axis(soft, places, axis=1)
+        weight = np.where(present, np.where(in_soft, self.settings.soft_masked_weight, 1.0), 0.0).astype(np.float32)
+        parts = (("tokens", masked.tokens), ("places", places), ("targets", targets), ("weight", weight))
+        return {name: torch.from_numpy(part).view(*original.shape[:2], -1) for name, part in parts}
 
     def _length(self, rng: np.random.Generator) -> int:
         """One length for the whole batch, so that there is no padding; even, so that a window has a middle."""
@@ -50,6 +57,14 @@ class PretrainingBatches:
             return self.corpus.window
         shortest, longest = self.settings.lengths
         return 2 * int(rng.integers(shortest // 2, longest // 2, endpoint=True))
+
+
+def _origin(drawn: Drawn) -> NDArray[np.int64]:
+    """Contig, start, end, and a hash of the sequence: ``(B, 4)``."""
+    length = drawn.tokens.shape[1]
+    factors = np.random.default_rng(length).integers(1, 2**63, size=length, dtype=np.uint64)
+    sequence = (drawn.tokens * factors).sum(axis=1, dtype=np.uint64).view(np.int64)
+    return np.stack([drawn.contig, drawn.start, drawn.start + length, sequence], axis=1)
 
 
 class EpochBatches:
@@ -69,10 +84,34 @@ class EpochBatches:
 
     def __call__(self, step: int) -> Batch:
         """The batch of one step."""
+        rows = self.rows(step)
+        return {
+            "tokens": torch.from_numpy(self.tokens[rows]),
+            "label": torch.from_numpy(self.label[rows]),
+        }
+
+    def rows(self, step: int) -> NDArray[np.intp]:
+        """Rows of the table that make the batch of one step."""
         epoch, place = divmod(step, self.steps_per_epoch)
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.label))
-        rows = order[place * self.batch_size : (place + 1) * self.batch_size]
-        return {
-            "tokens": torch.from_numpy(self.tokens[rows]).long(),
-            "label": torch.from_numpy(self.label[rows]).long(),
-        }
+        return order[place * self.batch_size : (place + 1) * self.batch_size]
+
+
+class EmbeddedBatches(EpochBatches):
+    """The windows of :class:`EpochBatches` in the same order, by the embeddings that a frozen encoder gave them.
+
+    Args:
+        table: the training windows.
+        embeddings: ``(n, P)`` of the windows.
+        batch_size: windows per step.
+        seed: with the epoch, decides the order.
+    """
+
+    def __init__(self, table: WindowTable, embeddings: NDArray[np.float32], batch_size: int, seed: int) -> None:
+        super().__init__(table, batch_size, seed)
+        self.embeddings = embeddings
+
+    def __call__(self, step: int) -> Batch:
+        """The batch of one step."""
+        rows = self.rows(step)
+        return {"embedding": torch.from_numpy(self.embeddings[rows]), "label": torch.from_numpy(self.label[rows])}

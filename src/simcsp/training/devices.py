@@ -1,9 +1,13 @@
 """Where training runs and in which precision."""
 
+from datetime import timedelta
 from typing import Literal
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import InitProcessGroupKwargs
+
+_WAITING = timedelta(hours=2)  # of other processes while the main one measures
 
 
 def make_accelerator(precision: Literal["auto", "bf16", "fp32"]) -> Accelerator:
@@ -17,14 +21,16 @@ def make_accelerator(precision: Literal["auto", "bf16", "fp32"]) -> Accelerator:
     if precision == "auto":
         native = torch.cuda.is_bf16_supported(including_emulation=False) if cuda else _cpu_multiplies_bf16()
         precision = "bf16" if native else "fp32"
-    return Accelerator(mixed_precision="no" if precision == "fp32" else "bf16", cpu=not cuda)
+    mixed = "no" if precision == "fp32" else "bf16"
+    return Accelerator(mixed_precision=mixed, cpu=not cuda, kwargs_handlers=[InitProcessGroupKwargs(timeout=_WAITING)])
 
 
 def describe(accelerator: Accelerator) -> str:
-    """Device and precision in words; numbers are repeatable on this pair only, so stages record it."""
+    """Devices and precision in words; numbers are repeatable on these only, so stages record them."""
     cuda = accelerator.device.type == "cuda"
     device = torch.cuda.get_device_name(accelerator.device) if cuda else "cpu"
-    return f"{device}, {'bf16 autocast' if accelerator.mixed_precision == 'bf16' else 'fp32'}"
+    many = f"{accelerator.num_processes} × " if accelerator.num_processes > 1 else ""
+    return f"{many}{device}, {'bf16 autocast' if accelerator.mixed_precision == 'bf16' else 'fp32'}"
 
 
 def _cpu_multiplies_bf16() -> bool:

@@ -1,10 +1,13 @@
 """Fine-tuning of one encoder on one fold, and the files it leaves for evaluation."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
 from tqdm import tqdm
@@ -12,20 +15,25 @@ from transformers import PreTrainedModel
 
 from simcsp import runs
 from simcsp.config import RunConfig
+from simcsp.console import skip
 from simcsp.datasets.splits import Fold
 from simcsp.datasets.windows import WindowTable
 from simcsp.metrics.classification import scores_by_site
 from simcsp.model.embedding import Floats, classify, embed
 from simcsp.model.encoder import SiteClassifier
-from simcsp.model.objectives import ClassificationObjective
-from simcsp.training.batches import EpochBatches
+from simcsp.model.objectives import ClassificationObjective, HeadObjective
+from simcsp.training.batches import EmbeddedBatches, EpochBatches
+from simcsp.training.checkpoint import write_model
 from simcsp.training.log import RunLog
 from simcsp.training.loop import Plan, train
 
 AUROC = "validation/auroc"
+_EMBEDDED_AT_ONCE = 1024  # windows between two looks at the progress
+
+Rows = NDArray[np.intp]
 
 
-def training_rows(fold: Fold, labels: int, seed: int) -> NDArray[np.intp]:
+def training_rows(fold: Fold, labels: int, seed: int) -> Rows:
     """Rows of the fold to train on: all, or ``labels`` of them drawn at random."""
     if not labels or labels >= len(fold.train):
         return fold.train
@@ -38,6 +46,30 @@ def planned_steps(fold: Fold, config: RunConfig) -> int:
     return config.finetune.epochs * (windows // min(config.finetune.batch_size, windows))
 
 
+def embed_rows(
+    encoder: PreTrainedModel,
+    table: WindowTable,
+    rows: Rows,
+    config: RunConfig,
+    accelerator: Accelerator,
+    bar: "tqdm[None]",
+) -> Floats:
+    """Embeddings ``(n, P)`` of some rows of a table of ``n`` windows; NaN in the others.
+
+    ``bar`` is advanced by one for every window.
+    """
+    how = config.encoder
+    parts = []
+    for start in range(0, len(rows), _EMBEDDED_AT_ONCE):
+        windows = table.tokens[rows[start : start + _EMBEDDED_AT_ONCE]]
+        parts.append(embed(encoder, windows, pooling=how.pooling, layer=how.layer, accelerator=accelerator))
+        bar.update(len(windows))
+    vectors = np.concatenate(parts)
+    embeddings = np.full((len(table.label), vectors.shape[1]), np.nan, dtype=np.float32)
+    embeddings[rows] = vectors
+    return embeddings
+
+
 def finetune_fold(
     encoder: PreTrainedModel,
     table: WindowTable,
@@ -47,50 +79,101 @@ def finetune_fold(
     folder: Path,
     accelerator: Accelerator,
     bar: "tqdm[None]",
+    embeddings: Floats | None = None,
 ) -> None:
     """Train on one fold, keep the epoch with the best validation AUROC, and predict validation and test.
 
     ``seed`` decides the head, the order of the windows and the dropout: give the same for every initialisation
     of a fold, and their comparison is paired.
 
+    With ``embeddings`` of :func:`embed_rows` the encoder is frozen and only the head is trained on them.
+
     Writes ``best/`` (encoder and head), ``predictions.parquet`` and ``test_embeddings.npz`` (before and after
     fine-tuning), and ``done.json`` last.
     """
     settings, how = config.finetune, config.encoder
-    before = embed(encoder, table.tokens[fold.test], pooling=how.pooling, layer=how.layer, accelerator=accelerator)
+    if embeddings is None:
+        before = embed(encoder, table.tokens[fold.test], pooling=how.pooling, layer=how.layer, accelerator=accelerator)
+    else:
+        before = embeddings[fold.test]
     classifier = SiteClassifier(encoder, pooling=how.pooling, layer=how.layer, dropout=settings.head_dropout, seed=seed)
-    batches = EpochBatches(table.take(training_rows(fold, settings.labels, seed)), settings.batch_size, seed)
-    validation = table.take(fold.validation)
+    rows = training_rows(fold, settings.labels, seed)
+    if embeddings is None:
+        learner = _whole_learner(classifier, table, rows, config, seed, accelerator)
+    else:
+        learner = _head_learner(classifier, embeddings, table, rows, config, seed, accelerator)
 
     def measure(step: int, log: RunLog) -> dict[str, float]:  # noqa: ARG001
-        probabilities, _ = classify(classifier, validation.tokens, accelerator)
-        scores = scores_by_site(validation.label, probabilities, validation.site_type)
+        probabilities, _ = learner.predict(fold.validation)
+        scores = scores_by_site(table.label[fold.validation], probabilities, table.site_type[fold.validation])
         return {
             f"validation/{name}" if site == "all" else f"validation/{name}_{site}": value
             for site, values in scores.items()
             for name, value in values.items()
         }
 
+    best = folder / "best"
     plan = Plan(
-        steps=settings.epochs * batches.steps_per_epoch,
+        steps=settings.epochs * learner.batches.steps_per_epoch,
         optimiser=settings,
-        evaluate_every=batches.steps_per_epoch,
-        save_every=batches.steps_per_epoch,
+        evaluate_every=learner.batches.steps_per_epoch,
+        save_every=learner.batches.steps_per_epoch,
         seed=seed,
-        select={AUROC: folder / "best"},
+        select={AUROC: best},
         patience=settings.patience,
     )
-    objective = ClassificationObjective(classifier)
-    done = train(objective, batches, measure, plan, folder, accelerator, bar)
-    bar.update(plan.steps - done.step)
-    objective.restore(folder / "best")
-    probabilities, after = classify(classifier, table.tokens[asked_rows(fold)], accelerator)
+    done = train(learner.objective, learner.batches, measure, plan, folder, accelerator, bar)
+    skip(bar, plan.steps - done.step)
+    learner.objective.restore(best)
+    if embeddings is not None:
+        write_model(best, ClassificationObjective(classifier))  # so far it holds the head alone
+    probabilities, after = learner.predict(asked_rows(fold))
     write_predictions(folder, table, fold, probabilities)
     _write_embeddings(folder, before, after[len(fold.validation) :])
     runs.close_stage(folder, {"step": done.step, "best": done.best})
 
 
-def asked_rows(fold: Fold) -> NDArray[np.intp]:
+class _Learner(NamedTuple):
+    """What is trained, on what, and how it predicts: rows → ``(n,)`` probabilities and ``(n, P)`` embeddings."""
+
+    objective: ClassificationObjective | HeadObjective
+    batches: EpochBatches
+    predict: Callable[[Rows], tuple[Floats, Floats]]
+
+
+def _whole_learner(
+    classifier: SiteClassifier, table: WindowTable, rows: Rows, config: RunConfig, seed: int, accelerator: Accelerator
+) -> _Learner:
+    return _Learner(
+        ClassificationObjective(classifier),
+        EpochBatches(table.take(rows), config.finetune.batch_size, seed),
+        lambda asked: classify(classifier, table.tokens[asked], accelerator),
+    )
+
+
+def _head_learner(
+    classifier: SiteClassifier,
+    embeddings: Floats,
+    table: WindowTable,
+    rows: Rows,
+    config: RunConfig,
+    seed: int,
+    accelerator: Accelerator,
+) -> _Learner:
+    objective = HeadObjective(classifier)
+
+    def predict(asked: Rows) -> tuple[Floats, Floats]:
+        vectors = embeddings[asked]
+        objective.eval()
+        with torch.inference_mode(), accelerator.autocast():
+            logits = objective.logits(torch.from_numpy(vectors).to(accelerator.device))
+        return torch.sigmoid(logits).cpu().numpy(), vectors
+
+    batches = EmbeddedBatches(table.take(rows), embeddings[rows], config.finetune.batch_size, seed)
+    return _Learner(objective, batches, predict)
+
+
+def asked_rows(fold: Fold) -> Rows:
     """Rows that predictions are written for: validation, then test."""
     return np.concatenate([fold.validation, fold.test])
 

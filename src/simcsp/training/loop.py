@@ -8,18 +8,19 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from accelerate.utils import broadcast_object_list
+from torch import nn
 from tqdm import tqdm
 
 from simcsp.config import OptimiserConfig
+from simcsp.console import skip
 from simcsp.errors import InputError
 from simcsp.model.objectives import Objective
 from simcsp.training.batches import Batch
@@ -31,9 +32,13 @@ from simcsp.training.checkpoint import (
     write_checkpoint,
     write_model,
 )
+from simcsp.training.gradients import Backward, Losses, in_one_pass
 from simcsp.training.log import RunLog
+from simcsp.training.prefetch import prefetched
+from simcsp.training.throughput import Meter
 
 LOG_EVERY = 10
+_NORM = "gradient_norm"
 
 Measure = Callable[[int, RunLog], dict[str, float]]
 
@@ -69,8 +74,11 @@ def train(
     folder: Path,
     accelerator: Accelerator,
     bar: "tqdm[None]",
+    backward: Backward = in_one_pass,
 ) -> Progress:
     """Minimise an objective; go on from the last checkpoint in ``folder`` if there is one.
+
+    With several processes each calls this with the same arguments; the main one measures and writes.
 
     Args:
         objective: module that gives losses; see :mod:`simcsp.model.objectives`.
@@ -78,8 +86,9 @@ def train(
         measure: step → metrics on held-out data; called in evaluation mode.
         plan: length and selection.
         folder: for checkpoints and logs.
-        accelerator: device and precision.
+        accelerator: device, precision and processes.
         bar: advanced by one at every step.
+        backward: adds the gradients of a batch; see :mod:`simcsp.training.gradients`.
 
     Returns:
         Where training ended and the best values it met.
@@ -93,53 +102,47 @@ def train(
     found = latest_checkpoint(folder)
     progress = Progress() if found is None else read_checkpoint(found, objective, optimiser)
     accelerator.free_memory()  # it would keep the models and optimisers of earlier trainings
+    accelerator.wait_for_everyone()  # before the checkpoint that all have read is pruned
     model, optimiser = accelerator.prepare(module, optimiser)
-    bar.update(progress.step)
-    with RunLog(folder, progress.step) as log, _stop_requests() as stop_requested:
+    skip(bar, progress.step)
+    meter = Meter(module, accelerator)
+    with (
+        _log_of_main_process(folder, progress.step, accelerator) as log,
+        _stop_requests(accelerator) as stop_requested,
+        prefetched(batch_at, plan.steps, accelerator.device) as batch_of,
+    ):
         if progress.step == 0:
-            progress = _measure_and_select(objective, module, measure, plan, progress, log)
-        clock = Clock()
+            progress = _measure_and_select(objective, module, measure, plan, progress, log, accelerator)
+        meter.restart()
         while progress.step < plan.steps and not _out_of_patience(progress, plan):
-            losses = _train_step(model, optimiser, batch_at(progress.step), plan, progress.step, accelerator, clock)
+            asked = time.perf_counter()
+            batch = batch_of(progress.step)
+            meter.waited(time.perf_counter() - asked)
+            losses = _train_step(model, optimiser, batch, plan, progress.step, accelerator, backward)
+            if "tokens" in batch:  # a frozen encoder has seen them before
+                meter.count(batch["tokens"])
             progress = progress.advance()
             bar.update()
             last = progress.step == plan.steps
+            note = progress.step % LOG_EVERY == 0
             look = progress.step % plan.evaluate_every == 0 or last
-            save = progress.step % plan.save_every == 0 or last or stop_requested()
-            if look or save or progress.step % LOG_EVERY == 0:
+            stop = stop_requested(agree=note or accelerator.device.type == "cpu")  # a GPU would have to be waited for
+            save = progress.step % plan.save_every == 0 or last or stop
+            if look or save or note:
+                losses = _over_processes(losses, accelerator)
                 _require_finite(losses, progress.step)
-            if progress.step % LOG_EVERY == 0:
-                _log_losses(log, progress.step, losses, optimiser, clock, bar)
+            if note and log:
+                _log_losses(log, progress.step, losses, optimiser, meter, bar)
             if look:
-                progress = _measure_and_select(objective, module, measure, plan, progress, log)
-                clock.restart()
-            if save:
+                progress = _measure_and_select(objective, module, measure, plan, progress, log, accelerator)
+                meter.restart()
+            if save and log:
                 prune_checkpoints(folder, keep=write_checkpoint(folder, objective, optimiser, progress))
-            if save and stop_requested():
+            if stop:
                 raise KeyboardInterrupt
+    accelerator.wait_for_everyone()  # before others read what the main process wrote
     _require_selected(progress, plan)
     return progress
-
-
-class Clock:
-    """Tokens per second since the last reading."""
-
-    def __init__(self) -> None:
-        self.restart()
-
-    def restart(self) -> None:
-        """Begin anew, for instance after a measurement."""
-        self._start, self._tokens = time.perf_counter(), 0
-
-    def count(self, tokens: int) -> None:
-        """Add the tokens of a step."""
-        self._tokens += tokens
-
-    def read(self) -> float:
-        """Tokens per second, then begin anew."""
-        rate = self._tokens / (time.perf_counter() - self._start)
-        self.restart()
-        return rate
 
 
 def make_optimiser(module: nn.Module, settings: OptimiserConfig) -> torch.optim.AdamW:
@@ -158,11 +161,6 @@ def learning_rate(step: int, steps: int, settings: OptimiserConfig) -> float:
     return settings.learning_rate * min((step + 1) / warmup, (steps - step) / max(1, steps - warmup))
 
 
-def step_seed(seed: int, step: int) -> int:
-    """Seed of the dropout of one step."""
-    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0])
-
-
 def _train_step(
     model: nn.Module,
     optimiser: torch.optim.Optimizer,
@@ -170,25 +168,31 @@ def _train_step(
     plan: Plan,
     step: int,
     accelerator: Accelerator,
-    clock: Clock,
-) -> dict[str, Tensor]:
+    backward: Backward,
+) -> Losses:
+    """One step of the optimiser; gives this process's share of each loss, and the norm of the gradient."""
     for group in optimiser.param_groups:
         group["lr"] = learning_rate(step, plan.steps, plan.optimiser)
-    torch.manual_seed(step_seed(plan.seed, step))
     model.train()
-    on_device = {name: part.to(accelerator.device, non_blocking=True) for name, part in batch.items()}
-    losses: dict[str, Tensor] = model(**on_device)
-    accelerator.backward(losses["loss"])
+    losses = backward(model, batch, accelerator, plan.seed, step)
     norm = accelerator.clip_grad_norm_(model.parameters(), plan.optimiser.max_grad_norm)
     optimiser.step()
     optimiser.zero_grad()
-    clock.count(batch["tokens"].numel())
-    return {**losses, "gradient_norm": norm}
+    return {**losses, _NORM: norm}
 
 
-def _require_finite(losses: dict[str, Tensor], step: int) -> None:
+def _over_processes(losses: Losses, accelerator: Accelerator) -> Losses:
+    """Add up the shares of all processes; the gradient is that of all already."""
+    if accelerator.num_processes == 1:
+        return losses
+    shares = torch.stack([value.detach().float() for name, value in losses.items() if name != _NORM])
+    summed = dict(zip(losses, accelerator.reduce(shares, "sum"), strict=False))
+    return {**summed, _NORM: losses[_NORM]}
+
+
+def _require_finite(losses: Losses, step: int) -> None:
     """Stop before a broken model is measured or saved; looked at then only, as a GPU has to wait for it."""
-    for name in ("loss", "gradient_norm"):
+    for name in ("loss", _NORM):
         value = float(losses[name].detach())
         if not math.isfinite(value):
             raise InputError(f"the {name.replace('_', ' ')} is {value} at step {step}", hint="Lower the learning rate")
@@ -207,29 +211,39 @@ def _require_selected(progress: Progress, plan: Plan) -> None:
 def _log_losses(
     log: RunLog,
     step: int,
-    losses: dict[str, Tensor],
+    losses: Losses,
     optimiser: torch.optim.Optimizer,
-    clock: Clock,
+    meter: Meter,
     bar: "tqdm[None]",
 ) -> None:
     values = {f"train/{name}": float(value.detach()) for name, value in losses.items()}
     values["train/learning_rate"] = optimiser.param_groups[0]["lr"]
-    values["train/tokens_per_second"] = clock.read()
-    log.scalars(step, values)
+    log.scalars(step, {**values, **meter.read()})
     bar.set_postfix(loss=f"{values['train/loss']:.3f}", refresh=False)
 
 
 def _measure_and_select(
-    objective: Objective, module: nn.Module, measure: Measure, plan: Plan, progress: Progress, log: RunLog
+    objective: Objective,
+    module: nn.Module,
+    measure: Measure,
+    plan: Plan,
+    progress: Progress,
+    log: RunLog | None,
+    accelerator: Accelerator,
 ) -> Progress:
+    """Measure in the main process, which has the log; all get to know what came out."""
     module.eval()
-    threads = torch.get_num_threads()
-    metrics = measure(progress.step, log)
-    torch.set_num_threads(threads)  # numba, which draws UMAP, changes it, and sums with it: a resumed run would differ
-    log.scalars(progress.step, metrics)
+    found: list[dict[str, float]] = [{}]
+    if log:
+        threads = torch.get_num_threads()
+        found = [measure(progress.step, log)]
+        torch.set_num_threads(threads)  # numba, which draws UMAP, changes it, and a resumed run would sum differently
+        log.scalars(progress.step, found[0])
+    (metrics,) = broadcast_object_list(found) if accelerator.num_processes > 1 else found
     for metric, target in plan.select.items():
         if progress.step and metrics[metric] > progress.best_value(metric):
-            write_model(target, objective)
+            if log:
+                write_model(target, objective)
             progress = progress.with_best(metric, metrics[metric])
     return progress
 
@@ -247,19 +261,36 @@ def _as_module(objective: Objective) -> nn.Module:
     return objective
 
 
+def _log_of_main_process(
+    folder: Path, step: int, accelerator: Accelerator
+) -> AbstractContextManager[RunLog] | nullcontext[None]:
+    return RunLog(folder, step) if accelerator.is_main_process else nullcontext()
+
+
 @contextmanager
-def _stop_requests() -> Iterator[Callable[[], bool]]:
-    """Turn SIGINT and SIGTERM into a request that is honoured between two steps; a second one acts at once."""
+def _stop_requests(accelerator: Accelerator) -> Iterator[Callable[..., bool]]:
+    """Turn SIGINT and SIGTERM into a request that is honoured between two steps; a second SIGINT acts at once.
+
+    Gives a function that says whether to stop. Several processes must stop at the same step, so there it is always no
+    except where all of them ask with ``agree``; and their launcher repeats the signal, so that a second one is none.
+    """
     requested: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        if requested:
+        if requested and number == signal.SIGINT and accelerator.num_processes == 1:
             raise KeyboardInterrupt
         requested.append(number)
 
+    def stop_requested(*, agree: bool) -> bool:
+        if accelerator.num_processes == 1:
+            return bool(requested)
+        if not agree:
+            return False
+        return bool(accelerator.reduce(torch.tensor(float(len(requested)), device=accelerator.device), "sum") > 0)
+
     previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield lambda: bool(requested)
+        yield stop_requested
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

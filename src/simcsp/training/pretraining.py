@@ -11,24 +11,26 @@ from simcsp.config import PhaseConfig, RunConfig
 from simcsp.console import progress, say
 from simcsp.datasets.corpus import Corpus
 from simcsp.datasets.windows import WindowTable
-from simcsp.metrics.geometry import alignment, effective_rank, uniformity
+from simcsp.metrics.geometry import alignment, effective_rank, spread, uniformity
 from simcsp.metrics.nmi import nmi
 from simcsp.metrics.sccs import draw_pairs, sccs
 from simcsp.model.embedding import embed
-from simcsp.model.encoder import hidden_state
-from simcsp.model.mlm import mask_tokens, mlm_loss
+from simcsp.model.mlm import asked, mask_tokens, mlm_loss
 from simcsp.model.objectives import PretrainingObjective
+from simcsp.model.states import encode
 from simcsp.report.figures import umap_figure
 from simcsp.sequence.alphabet import with_special_tokens
 from simcsp.sequence.sites import SITE_NAMES
 from simcsp.training.batches import PretrainingBatches
 from simcsp.training.checkpoint import Progress
+from simcsp.training.gradients import InChunks
 from simcsp.training.log import RunLog
 from simcsp.training.loop import Plan, train
 
 SCCS, NMI = "validation/sccs", "validation/nmi"
 _PICTURED = 1000  # windows in a UMAP picture while training
 _MLM_WINDOWS = 256  # windows the held-out MLM loss is measured on
+_COLLAPSED = 0.1  # spread below which windows have a cosine of 0.99 on average
 
 
 class SelectionMeasure:
@@ -76,22 +78,27 @@ class SelectionMeasure:
             "validation/alignment": alignment(embeddings[alike[:, 0]], embeddings[alike[:, 1]]),
             "validation/uniformity": uniformity(embeddings, seed=self.config.seed),
             "validation/effective_rank": effective_rank(embeddings),
+            "validation/spread": self._spread(embeddings, step),
             **self._mlm(),
         }
+
+    def _spread(self, embeddings: np.ndarray, step: int) -> float:
+        value = spread(embeddings)
+        if value < _COLLAPSED:
+            say(f"pretrain: embeddings have collapsed at step {step}: their spread is {value:.3f} of at most 1")
+        return value
 
     def _mlm(self) -> dict[str, float]:
         """Held-out masked language modelling, always with the same masks."""
         original = with_special_tokens(self.selection.tokens[:_MLM_WINDOWS])
         masked = mask_tokens(original, self.config.pretrain.mask_share, np.random.default_rng(self.config.seed))
+        places, targets, present = asked(original, masked.chosen)
         device = self.accelerator.device
         with torch.inference_mode(), self.accelerator.autocast():
-            hidden = hidden_state(self.encoder, torch.from_numpy(masked.tokens).long().to(device), -1)
-            result = mlm_loss(
-                self.encoder,
-                hidden,
-                torch.from_numpy(original).long().to(device),
-                torch.from_numpy(masked.chosen).to(device),
-            )
+            tokens = torch.from_numpy(masked.tokens).long().to(device)
+            hidden = encode(self.encoder, tokens, places=torch.from_numpy(places).to(device)).at_places
+            wanted, weight = torch.from_numpy(targets).long().to(device), torch.from_numpy(present).float().to(device)
+            result = mlm_loss(self.encoder, hidden, wanted, weight)
         return {"validation/mlm_loss": float(result.loss), "validation/mlm_accuracy": float(result.accuracy)}
 
     def _draw(self, embeddings: np.ndarray, clusters: np.ndarray, step: int, log: RunLog) -> None:
@@ -136,7 +143,8 @@ def run_phase(
     batches = PretrainingBatches(corpus, phase, config.pretrain, seed)
     measure = SelectionMeasure(encoder, selection, config, accelerator, phase.steps)
     with progress(None, f"pretrain: {name}", unit="step", total=phase.steps) as bar:
-        done = train(objective, batches, measure, plan, folder, accelerator, bar)
+        backward = InChunks(objective, phase.chunk, phase.batch_size, accelerator)
+        done = train(objective, batches, measure, plan, folder, accelerator, bar, backward)
     best = "; ".join(f"best {m.split('/')[-1].upper()} {v:.3f} at step {s}" for m, (v, s) in done.best.items())
     say(f"pretrain: {name} done at step {done.step}{'; ' + best if best else ''}")
     return done
