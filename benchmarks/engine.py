@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from accelerate import Accelerator
 from one_side import Measured, StepClock, Work
 from tqdm import tqdm
 from transformers import PreTrainedModel
@@ -33,6 +34,7 @@ from simcsp.model.objectives import ClassificationObjective, Objective, Pretrain
 from simcsp.sequence.alphabet import FIRST_NUCLEOTIDE, VOCABULARY, Tokens
 from simcsp.training.batches import Batch, EpochBatches, PretrainingBatches
 from simcsp.training.devices import make_accelerator
+from simcsp.training.gradients import Backward, InChunks, in_one_pass
 from simcsp.training.loop import Plan, train
 
 _NUCLEOTIDES = 1_000_000  # of the random corpus
@@ -64,7 +66,8 @@ def finetune(work: Work) -> Measured:
     classifier = SiteClassifier(encoder, pooling="cls", layer=-1, dropout=settings.head_dropout, seed=0)
     with TemporaryDirectory() as folder:
         batches = EpochBatches(table, work.batch, seed=0)
-        return _train(ClassificationObjective(classifier), encoder, batches, settings, Path(folder), work)
+        objective = ClassificationObjective(classifier)
+        return _train(objective, encoder, batches, settings, Path(folder), work, make_accelerator("auto"), in_one_pass)
 
 
 def embedding(work: Work) -> Measured:
@@ -91,13 +94,16 @@ class _ClockedBar(tqdm):
 
 
 def _pretrain(work: Work, *, mlm_weight: float, contrastive_weight: float) -> Measured:
-    chunk = {"chunk": work.chunk} if work.chunk else {}
-    phase = PhaseConfig(batch_size=work.batch, mlm_weight=mlm_weight, contrastive_weight=contrastive_weight, **chunk)
+    phase = PhaseConfig(
+        batch_size=work.batch, mlm_weight=mlm_weight, contrastive_weight=contrastive_weight, chunk=work.chunk
+    )
     encoder = _encoder(work)
     objective = PretrainingObjective(encoder, phase, pooling="cls", layer=-1)
     with TemporaryDirectory() as folder:
         batches = PretrainingBatches(_corpus(Path(folder), work), phase, PretrainConfig(), seed=0)
-        return _train(objective, encoder, batches, phase, Path(folder), work)
+        accelerator = make_accelerator("auto")
+        backward = InChunks(objective, phase.chunk, phase.batch_size, accelerator)
+        return _train(objective, encoder, batches, phase, Path(folder), work, accelerator, backward)
 
 
 def _train(
@@ -107,12 +113,13 @@ def _train(
     settings: OptimiserConfig,
     folder: Path,
     work: Work,
+    accelerator: Accelerator,
+    backward: Backward,
 ) -> Measured:
     steps = work.warmup + work.steps
     plan = Plan(steps=steps, optimiser=settings, evaluate_every=steps, save_every=steps, seed=0, select={})
-    accelerator = make_accelerator("auto")
     clock = StepClock(work)
-    train(objective, batch_at, lambda *_: {}, plan, folder / "run", accelerator, _ClockedBar(clock))
+    train(objective, batch_at, lambda *_: {}, plan, folder / "run", accelerator, _ClockedBar(clock), backward)
     return clock.measured(encoder.base_model)
 
 

@@ -3,8 +3,9 @@
     python benchmarks/one_side.py peers mlm '{"batch": 8, "steps": 3}'    # one side alone, as for a profiler
 
 The comparing scripts call :func:`run_side`, which does the same. Every side so begins with a fresh allocator, its own
-imports and thread settings, and a peak of memory that is its own. Sides are functions of ``engine.py`` (this project)
-and ``peers.py`` (others); they take a :class:`Work` and give a :class:`Measured`.
+imports and thread settings, and a peak of memory that is its own. The scripts themselves import nothing of this
+project, which sets how torch allocates: the peers would inherit that. Sides are functions of ``engine.py`` (this
+project) and ``peers.py`` (others); they take a :class:`Work` and give a :class:`Measured`.
 """
 
 import importlib
@@ -64,14 +65,15 @@ class Work:
         """In all steps together."""
         return (self.warmup + self.steps) * self.batch
 
-    def flops_per_token(self, *, training: bool) -> float:
-        """Operations of the encoder with all layers at all positions: 6 N + 12 L T D, a third of it without training.
+    @property
+    def weights(self) -> int:
+        """Of the matrices of the layers."""
+        return self.layers * (4 * self.hidden**2 + 2 * self.hidden * self.intermediate)
 
-        N counts the weights of the layers' matrices, L layers, T tokens per window, D the width.
-        """
-        matrices = self.layers * (4 * self.hidden**2 + 2 * self.hidden * self.intermediate)
-        forward = 2 * matrices + 4 * self.layers * self.tokens * self.hidden
-        return 3 * forward if training else forward
+    @property
+    def operations(self) -> float:
+        """Of the layers' forward pass per token, at all tokens: 2 N + 4 L T D for N weights and L layers of width D."""
+        return 2 * self.weights + 4 * self.layers * self.tokens * self.hidden
 
 
 @dataclass(frozen=True)

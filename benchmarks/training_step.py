@@ -73,7 +73,7 @@ def main() -> None:
         for side in sides:
             peak = max(peak, matrix_product_peak())
             runs[side].append(run_side(side.module, side.function, side.work))
-    _require_same_model(runs, published=work.flops_per_token(training=True) == Work().flops_per_token(training=True))
+    _require_same_model(runs, published=work.weights == Work().weights)
     others = max(measured.others for several in runs.values() for measured in several)
     print(
         f"bf16 matrix products at {peak / 1e9:,.0f} GFLOP/s; {options.repeats} × {work.steps} steps per side; ", end=""
@@ -167,15 +167,16 @@ def _per_repeat(sides: tuple[Side, ...], runs: Runs) -> list[float]:
 
 
 def _line(row: Row, runs: Runs, peak: float) -> str:
-    flops = row.here.work.flops_per_token(training=row.here.function != "embedding")
+    work = row.here.work
+    operations = work.operations * (1 if row.here.function == "embedding" else 3)  # twice as many backward
 
     def cells(sides: tuple[Side, ...]) -> list[str]:
         seconds = _seconds(sides, runs)
         tokens = sum(side.views * side.work.tokens for side in sides) / seconds
         memory = max(measured.peak for side in sides for measured in runs[side]) / GIB
-        return [f"{1 / seconds:.2f}", f"{tokens:,.0f}", f"{tokens * flops / peak:.0%}", f"{memory:.1f}"]
+        return [f"{1 / seconds:.2f}", f"{tokens:,.0f}", f"{tokens * operations / peak:.0%}", f"{memory:.1f}"]
 
-    here, batch, peers_batch = (row.here,), row.here.work.batch, row.peers[-1].work.batch
+    here, batch, peers_batch = (row.here,), work.batch, row.peers[-1].work.batch
     pairs = zip(cells(row.peers), cells(here), strict=True)
     ratios = [a / b for a, b in zip(_per_repeat(row.peers, runs), _per_repeat(here, runs), strict=True)]
     times = f"**{statistics.median(ratios):.1f}** ({min(ratios):.1f}–{max(ratios):.1f})"

@@ -57,16 +57,16 @@ def test_the_model_is_spliceberts_and_its_tokenizer_reads_every_letter(one_side:
 
 
 def test_operations_are_those_that_torch_counts(one_side: ModuleType) -> None:
-    work = one_side.Work(layers=3, hidden=32, heads=2, intermediate=48, tokens=20, batch=2)
+    work = one_side.Work(layers=3, hidden=32, heads=2, intermediate=48, tokens=20)
     config = BertConfig(vocab_size=10, hidden_size=32, num_hidden_layers=3, num_attention_heads=2, intermediate_size=48)
     config._attn_implementation = "eager"
     model = BertModel(config, add_pooling_layer=False)
     with FlopCounterMode(display=False) as forward:
         hidden = model(torch.full((2, 20), 6)).last_hidden_state
-    assert forward.get_total_flops() == work.flops_per_token(training=False) * 2 * 20
     with FlopCounterMode(display=False) as backward:
         hidden.sum().backward()
-    assert forward.get_total_flops() + backward.get_total_flops() == work.flops_per_token(training=True) * 2 * 20
+    assert forward.get_total_flops() == work.operations * 2 * 20
+    assert backward.get_total_flops() == 2 * forward.get_total_flops()
 
 
 def test_a_clock_that_missed_a_step_is_an_error(one_side: ModuleType) -> None:
@@ -85,6 +85,7 @@ def test_a_clock_that_missed_a_step_is_an_error(one_side: ModuleType) -> None:
             "--rows embedding --repeats 1 --steps 1 --tokens 34 --model 1 32 2 64",
             "| inference | 8 |",
         ),
+        ("contrastive_memory.py", "--batch 8 --chunk 2 --tokens 34 --steps 1 --repeats 1", "| 2 |"),
         ("cost_curve.py", "--tokens-per-step 128 --lengths 64 --sizes 1 --batches --steps 1", "| 5 × 128 | 1,0"),
     ],
 )
