@@ -22,7 +22,7 @@ def test_batch_size_does_not_change_embeddings_nor_their_order(
 ) -> None:
     encoder = make_encoder()
     whole = embed(encoder, windows, pooling="site", layer=-1, accelerator=accelerator)
-    monkeypatch.setattr(embedding, "_BATCH", batch_size)
+    monkeypatch.setitem(embedding._TOKENS, "cpu", 22 * batch_size)
     parts = embed(encoder, windows, pooling="site", layer=-1, accelerator=accelerator)
     np.testing.assert_allclose(parts, whole, rtol=0, atol=1e-6)
     assert np.abs(np.diff(whole, axis=0)).max() > 0.01  # windows do differ
@@ -106,7 +106,7 @@ def test_classification_has_no_noise_and_no_batch_effect(
     first = classify(classifier.train(), windows, accelerator)
     again = classify(classifier.train(), windows, accelerator)
     assert np.array_equal(first[0], again[0])
-    monkeypatch.setattr(embedding, "_BATCH", batch_size)
+    monkeypatch.setitem(embedding._TOKENS, "cpu", 22 * batch_size)
     for whole, parts in zip(first, classify(classifier, windows, accelerator), strict=True):
         np.testing.assert_allclose(parts, whole, rtol=0, atol=1e-6)
 

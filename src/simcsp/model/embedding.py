@@ -14,7 +14,7 @@ from simcsp.model.encoder import SiteClassifier
 from simcsp.model.states import encode
 from simcsp.sequence.alphabet import Tokens, with_special_tokens
 
-_BATCH = 128
+_TOKENS = {"cpu": 1 << 12, "cuda": 1 << 16}  # at a time: what stays in the caches of one, and keeps the other busy
 
 Floats = NDArray[np.float32]
 
@@ -47,6 +47,7 @@ def _ready(module: nn.Module, accelerator: Accelerator) -> None:
 
 
 def _batches(windows: Tokens, accelerator: Accelerator) -> Iterator[Tensor]:
-    for start in range(0, len(windows), _BATCH):
-        framed = with_special_tokens(windows[start : start + _BATCH])
+    count = max(1, _TOKENS[accelerator.device.type] // (windows.shape[1] + 2))
+    for start in range(0, len(windows), count):
+        framed = with_special_tokens(windows[start : start + count])
         yield torch.from_numpy(framed).long().to(accelerator.device)
