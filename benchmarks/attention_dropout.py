@@ -5,8 +5,8 @@
 
 From each seed one BASELINE, and from it the contrastive phase twice: as this project computes it, and by Hugging Face's
 eager attention, which drops its weights in every layer as often as hidden states are dropped; without dropout the two
-are one computation. SCCS and NMI are those of the selection part at the last step, losses those of batches that no
-training saw; the contrastive loss is taken under either dropout, as each training is at home in its own. Prints
+are one computation. SCCS and NMI are those of the selection part after the last step, losses those of new draws from
+the corpus; the contrastive loss is taken under either dropout, as each training is at home in its own. Prints
 Markdown: mean ± standard deviation over seeds, and the mean difference, paired by seed, ± its 95 % interval.
 """
 
