@@ -132,7 +132,7 @@ def test_without_dropout_the_table_shows_no_difference(
     page = tmp_path / "small.yaml"
     page.write_text(
         f"precision: fp32\ndata: {{name: small, window: {WINDOW}}}\nencoder: {SMALL | {'dropout': 0.0}}\n"
-        "pretrain: {baseline: {steps: 10}, contrast: {steps: 10, batch_size: 8}}\nnmi: {seeds: 1}\n"
+        "pretrain: {baseline: {steps: 10}, contrast: {steps: 5, batch_size: 8}}\nnmi: {seeds: 1}\n"
     )
     monkeypatch.setattr(runs, "ROOT", prepared)
     monkeypatch.setattr(script, "SEEDS", 2)

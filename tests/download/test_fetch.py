@@ -403,7 +403,7 @@ def test_a_disk_that_fills_up_leaves_a_part_and_one_sentence(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "open", full)
         assert run(site.remote("/f"), tmp_path) == 1
-    assert "error: The disk is full. Free some space and run the same command again." in capsys.readouterr().err
+    assert "error: Nothing more can be written (No space left on device). Free some space" in capsys.readouterr().err
     assert left(tmp_path) == BEGUN
     begun = (tmp_path / BEGUN[0]).stat().st_size
     assert begun > 0

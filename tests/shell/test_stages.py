@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -90,7 +91,11 @@ def stop(machine: Machine, script: str, stage: str, number: signal.Signals, *, g
             time.sleep(0.02)
         time.sleep(0.1)  # the stage has to set its trap
         (os.killpg if group else os.kill)(process.pid, number)
-        _, said = process.communicate(timeout=20)
+        try:
+            _, said = process.communicate(timeout=20)
+        finally:
+            with suppress(ProcessLookupError):  # it has ended, as it should
+                os.killpg(process.pid, signal.SIGKILL)
     return process.returncode, said
 
 

@@ -94,6 +94,9 @@ def _gtf_row(locus: Locus, feature: str, start: int, end: int, attributes: str) 
 
 def _write_atomically(path: Path, lines: Iterator[str]) -> None:
     partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="ascii", newline="\n") as file:
-        file.writelines(f"{line}\n" for line in lines)
-    partial.replace(path)
+    try:
+        with partial.open("w", encoding="ascii", newline="\n") as file:
+            file.writelines(f"{line}\n" for line in lines)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
