@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+# A process that a shell starts in the background ignores Ctrl-C, and so would all that the tests start and stop.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # One thread: sums come out the same on every machine. Read by numpy and torch, which are imported later.
 for _library in ("OMP", "MKL", "OPENBLAS"):
     os.environ[f"{_library}_NUM_THREADS"] = "1"
