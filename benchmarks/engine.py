@@ -75,7 +75,7 @@ def embedding(work: Work) -> Measured:
     accelerator, encoder, windows = make_accelerator("auto"), _encoder(work), _windows(work)
     clock = StepClock(Work(batch=work.windows, warmup=1, steps=1))
     for _ in range(2):
-        embed(encoder, windows, pooling="cls", layer=-1, accelerator=accelerator)
+        embed(encoder, windows, pooling="site", layer=-1, accelerator=accelerator)
         clock.tick()
     return clock.measured(encoder.base_model)
 

@@ -37,7 +37,7 @@ from simcsp.model.published import embed_doubly_framed, embed_sites_off_by_one
 from simcsp.model.yardstick import logistic_regression
 from simcsp.report.layout import umap_layout
 from simcsp.stages import enter_stage, finished_before, stage_folder
-from simcsp.training.devices import make_accelerator
+from simcsp.training.devices import describe, make_accelerator
 
 _PICTURED = 2000  # windows in the UMAP figure
 
@@ -62,7 +62,7 @@ def _audit_split(config: RunConfig) -> None:
 
 
 def _score_models(config: RunConfig) -> None:
-    if not enter_stage(config, "evaluation", {}):
+    if not enter_stage(config, "evaluation", {"device": describe(make_accelerator(config.precision))}):
         return
     prepared, run = stage_folder(config, "prepare"), runs.run_folder(config.run)
     folder = run / "evaluation"

@@ -5,7 +5,8 @@
     python src/pretrain.py --config configs/demo.yaml --pretrain.baseline.steps 0 --encoder.init SpliceBERT.510nt
     torchrun --nproc-per-node 8 --nnodes 4 --rdzv-endpoint HOST:29500 src/pretrain.py --config configs/msg.yaml
 
-All visible GPUs of one host are used without torchrun, too. Writes runs/<run>/pretrain. Killed or stopped, it goes on
+All visible GPUs of one host are used without torchrun, too; several hosts need this folder in common. Writes
+runs/<run>/pretrain. Killed or stopped, it goes on
 from the last checkpoint when called again.
 """
 
@@ -24,6 +25,7 @@ from simcsp.datasets.windows import load_windows
 from simcsp.model.encoder import load_checkpoint, load_encoder, save_checkpoint
 from simcsp.stages import enter_stage, stage_folder
 from simcsp.training.devices import describe, make_accelerator
+from simcsp.training.gradients import equal_share
 from simcsp.training.pretraining import NMI, SCCS, run_phase
 from simcsp.training.processes import in_own_processes
 
@@ -34,6 +36,8 @@ def main() -> None:
     if in_own_processes(config.processes):
         return
     accelerator = make_accelerator(config.precision)
+    for phase in (config.pretrain.baseline, config.pretrain.contrast):  # before hours of the first are spent
+        equal_share(phase.batch_size, accelerator.num_processes)
     if not _entered(config, accelerator):
         return
     prepared, folder = (stage_folder(config, stage) for stage in ("prepare", "pretrain"))
@@ -62,6 +66,7 @@ def main() -> None:
     done = run_phase("contrast", encoder, phase, *shared, folder / "phase-contrast", accelerator, select)
     if accelerator.is_main_process:
         runs.close_stage(folder, {"best": done.best})
+    accelerator.end_training()
 
 
 def _entered(config: RunConfig, accelerator: Accelerator) -> bool:

@@ -208,7 +208,7 @@ MOMENTS = (
     ("evaluate", "_fold_scores", 300),
     ("evaluate", "close_stage", 8),
     ("report", "compare_with_baseline", 20),
-    ("report", "_figures", 60),
+    ("report", "_figures", 25),
     ("report", "markdown_report", 10),
 )
 

@@ -466,6 +466,11 @@ class RunConfig:
     def __post_init__(self) -> None:
         _require_folder_name(self.run, "run")
         _require(0 <= self.seed < _SEEDS, "seed must be 0 to 4294967295")
+        phases = (self.pretrain.baseline, self.pretrain.contrast)
+        _require(
+            not self.compile or not any(phase.chunk and phase.contrastive_weight for phase in phases),
+            "compile does not go with chunk in a contrastive phase: compiled passes may not repeat their dropout",
+        )
         _require(self.processes >= 0, "processes must not be negative; 0 takes all visible GPUs")
         _require(
             not self.published.minus_strand_offset or self.encoder.pooling == "site",

@@ -15,7 +15,9 @@ from simcsp.errors import NO_ROOM, InputError
 Item = TypeVar("Item")
 
 INTERRUPTED = 130  # 128 + SIGINT, what shells expect
-_MUTE = os.environ.get("RANK", "0") != "0"  # of several processes one speaks for all
+PEER_LOST = 75  # of a process that ends without a word because another one has; EX_TEMPFAIL of sysexits.h
+# Of several processes one tells the news, and one per host what goes wrong.
+_NEWS, _ERRORS = (os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK"))
 
 
 def run_script(main: Callable[[], None]) -> NoReturn:
@@ -31,7 +33,7 @@ def run_script(main: Callable[[], None]) -> NoReturn:
         _fail("Interrupted. Run the same command again to go on from what is finished.", INTERRUPTED)
     except (OSError, RuntimeError, SafetensorError) as error:
         if _peer_is_lost(error):
-            sys.exit(1)  # whoever started the processes says which of them ended, and how
+            sys.exit(PEER_LOST)  # whoever started the processes says which of them ended, and how
         if (reason := _no_room(error)) is None:
             raise
         _fail(f"error: Nothing more can be written ({reason}). Free some space and run the same command again.", 1)
@@ -40,7 +42,7 @@ def run_script(main: Callable[[], None]) -> NoReturn:
 
 def say(message: str) -> None:
     """Print one line of news, also while a progress bar is shown."""
-    if _MUTE:
+    if not _NEWS:
         return
     tqdm.write(message, file=sys.stdout)
     sys.stdout.flush()
@@ -62,7 +64,7 @@ def progress(
     terminal = sys.stderr.isatty()
     return tqdm(
         items, desc=what, unit=unit, initial=start, total=total, unit_scale=scale, file=sys.stderr,
-        dynamic_ncols=terminal, mininterval=0.2 if terminal else 30, leave=False, smoothing=0.05, disable=_MUTE,
+        dynamic_ncols=terminal, mininterval=0.2 if terminal else 30, leave=False, smoothing=0.05, disable=not _NEWS,
     )  # fmt: skip
 
 
@@ -103,6 +105,6 @@ def _no_room(error: BaseException) -> str | None:
 def _fail(message: str, status: int) -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the process ends anyway; only the sentence would be lost
-    if not _MUTE:
+    if _ERRORS:
         sys.stderr.write(f"\n{message}\n")
     sys.exit(status)

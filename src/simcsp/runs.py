@@ -93,11 +93,17 @@ def _has_hash(path: Path, digest: str) -> bool:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file so that it is either the old one or the new one, never a part."""
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a name to write under; the file takes its place, on the disk, only if the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with partial.open("w", encoding="utf-8") as stream:
-            stream.write(text)
+        yield partial
         flush_to_disk(partial)
         partial.replace(path)
         flush_to_disk(path.parent)
@@ -178,6 +184,8 @@ def lock(folder: Path) -> None:
     except OSError:
         os.close(handle)
         raise InputError("another process is writing here", path=folder, hint="Wait for it, or end it") from None
+    for old in [*folder.rglob(".*.old")]:
+        _put_back(old, old.with_name(old.name.removeprefix(".").removesuffix(".old")))
     for path in folder.rglob(".*.partial"):
         if path.is_dir():
             shutil.rmtree(path)

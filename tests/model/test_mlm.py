@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
 
-from simcsp.model.mlm import asked, mask_tokens, mlm_loss, mlm_total
+from simcsp.model.mlm import mask_tokens, mlm_loss, mlm_total, questions
 from simcsp.model.states import encode
 from simcsp.sequence.alphabet import CLS, MASK, SEP, A, N, T, Tokens, with_special_tokens
 
@@ -101,7 +101,7 @@ def as_batch(windows: Tokens, share: float) -> tuple[Tensor, Tensor, Tensor]:
 
 def loss_of(model: Any, tokens: Tensor, original: Tensor, chosen: Tensor, weight: Tensor | None = None) -> Any:
     """Our loss of a masked batch, last layer and head at the chosen positions only."""
-    places, targets, present = map(torch.from_numpy, asked(original.numpy().astype(np.uint8), chosen.numpy()))
+    places, targets, present = map(torch.from_numpy, questions(original.numpy().astype(np.uint8), chosen.numpy()))
     weights = present.float() if weight is None else present * weight.gather(1, places)
     return mlm_loss(model, encode(model, tokens, places=places).at_places, targets.long(), weights)
 
@@ -109,7 +109,7 @@ def loss_of(model: Any, tokens: Tensor, original: Tensor, chosen: Tensor, weight
 def test_questions_are_gathered_row_by_row_and_filled_up() -> None:
     original = np.array([[2, 6, 7, 8, 9, 3], [2, 9, 9, 6, 6, 3]], dtype=np.uint8)
     chosen = np.array([[0, 1, 0, 1, 0, 0], [0, 0, 0, 0, 1, 0]], dtype=bool)
-    places, targets, present = asked(original, chosen)
+    places, targets, present = questions(original, chosen)
     assert present.sum(axis=1).tolist() == [2, 1]
     assert (places[0, :2].tolist(), places[1, :1].tolist()) == ([1, 3], [4])
     assert (targets[0, :2].tolist(), targets[1, :1].tolist()) == ([6, 8], [6])
@@ -121,19 +121,19 @@ def test_every_chosen_position_is_asked_for_once(seed: int, share: float) -> Non
     rng = np.random.default_rng(seed)
     original = rng.integers(5, 10, size=(4, 30), dtype=np.uint8)
     chosen = rng.random(original.shape) < share
-    questions = asked(original, chosen)
+    found = questions(original, chosen)
     again = np.zeros_like(chosen)
-    np.put_along_axis(again, np.where(questions.present, questions.places, 0), questions.present, axis=1)
+    np.put_along_axis(again, np.where(found.present, found.places, 0), found.present, axis=1)
     again[:, 0] = chosen[:, 0]  # fillers overwrite it
     assert np.array_equal(again, chosen)
-    assert np.array_equal(np.take_along_axis(original, questions.places, 1), questions.targets)
-    assert questions.present.sum() == chosen.sum()
+    assert np.array_equal(np.take_along_axis(original, found.places, 1), found.targets)
+    assert found.present.sum() == chosen.sum()
 
 
 def test_losses_of_parts_add_up_to_that_of_the_batch(make_encoder: Callable[..., Any], windows: Tokens) -> None:
     model = make_encoder(dropout=0.0)
     tokens, original, chosen = as_batch(windows, 0.3)
-    places, targets, present = map(torch.from_numpy, asked(original.numpy().astype(np.uint8), chosen.numpy()))
+    places, targets, present = map(torch.from_numpy, questions(original.numpy().astype(np.uint8), chosen.numpy()))
     hidden, weight = encode(model, tokens, places=places).at_places.detach(), present.float()
     whole = mlm_loss(model, hidden, targets.long(), weight)
     parts = [

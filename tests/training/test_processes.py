@@ -11,6 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from simcsp.console import PEER_LOST
+from simcsp.errors import InputError
 from simcsp.training import processes
 from simcsp.training.log import read_metrics
 from simcsp.training.processes import in_own_processes
@@ -33,7 +35,7 @@ def test_two_processes_have_the_losses_and_weights_of_one(tmp_path: Path) -> Non
             env=environment(), check=True, capture_output=True,
         )  # fmt: skip
     trainings = sorted(path.name for path in (tmp_path / "1").iterdir())
-    assert len(trainings) == 6
+    assert len(trainings) == 12
     for name in trainings:
         one, two = tmp_path / "1" / name, tmp_path / "2" / name
         (record,), (other,) = ([r for r in read_metrics(path) if "train/loss" in r] for path in (one, two))
@@ -100,17 +102,63 @@ def test_one_of_several_processes_does_the_work_itself(monkeypatch: pytest.Monke
 def test_one_process_is_not_started_again(monkeypatch: pytest.MonkeyPatch, asked: int, gpus: int) -> None:
     monkeypatch.delenv("RANK", raising=False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-    monkeypatch.setattr(processes, "elastic_launch", lambda *_: pytest.fail("started"))
+    monkeypatch.setattr(processes, "_started", lambda count: pytest.fail("started"))
     assert not in_own_processes(asked)
 
 
-def test_every_visible_gpu_gets_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_visible_gpu_gets_a_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, sys\n"
+        "names = ('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'OMP_NUM_THREADS')\n"
+        "open(f'{sys.argv[1]}/{os.environ[\"RANK\"]}', 'w').write(' '.join(os.environ[name] for name in names))\n"
+    )
     monkeypatch.delenv("RANK", raising=False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
-    monkeypatch.setattr(processes.logging, "disable", lambda level: None)  # type: ignore[attr-defined]
-    started = []
-    monkeypatch.setattr(
-        processes, "elastic_launch", lambda config, entry: lambda *args: started.append((config.nproc_per_node, args))
-    )
+    monkeypatch.setattr(sys, "argv", [str(script), str(tmp_path)])
     assert in_own_processes(0)
-    assert started == [(4, tuple(sys.argv))]
+    assert [(tmp_path / str(rank)).read_text() for rank in range(4)] == [f"{rank} {rank} 4 1" for rank in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "stopped", "said"),
+    [
+        (
+            [PEER_LOST, -9],
+            False,
+            "process 1 of 2 was killed (SIGKILL), and the others stopped. Run the same command again",
+        ),
+        ([PEER_LOST, PEER_LOST], False, "the processes lost each other. Run it with NCCL_DEBUG=INFO"),
+        ([PEER_LOST, 1], False, 1),
+        ([130, 130], True, 130),
+        ([130, PEER_LOST], True, 130),
+    ],
+)
+def test_what_happened_is_told_from_the_statuses(statuses: list[int], said: str | int, *, stopped: bool) -> None:
+    if isinstance(said, str):
+        with pytest.raises(InputError) as error:
+            processes._raise(statuses, stopped=stopped)
+        assert str(error.value).startswith(said)
+    else:
+        with pytest.raises(SystemExit) as end:
+            processes._raise(statuses, stopped=stopped)
+        assert end.value.code == said
+
+
+@pytest.mark.slow
+def test_processes_end_when_the_one_that_started_them_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    with subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path)], env=environment(), stderr=subprocess.DEVNULL
+    ) as parent:
+        pids = [tmp_path / "0", tmp_path / "1"]
+        while not all(path.exists() and path.read_text() for path in pids):
+            assert parent.poll() is None
+            time.sleep(0.05)
+        parent.kill()
+    workers = [int(path.read_text()) for path in pids]
+    deadline = time.monotonic() + 60
+    while any(Path(f"/proc/{pid}").exists() for pid in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

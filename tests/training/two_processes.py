@@ -20,14 +20,18 @@ def main(folder: Path) -> None:
     torch.set_num_threads(1)
     for name, losses in PHASES.items():
         for architecture in ("bert", "modernbert"):
-            accelerator = make_accelerator("fp32")
-            phase = PhaseConfig(batch_size=WINDOWS, chunk=3, learning_rate=1e-2, **losses)  # type: ignore[arg-type]
-            objective = objective_of(phase, architecture, dropout=0.2)
-            plan = Plan(steps=10, optimiser=phase, evaluate_every=5, save_every=5, seed=1, select={})
-            backward = InChunks(objective, phase.chunk, WINDOWS, accelerator)
-            target = folder / f"{name}-{architecture}"
-            bar = tqdm(disable=True)
-            train(objective, batches_of(phase), lambda step, log: {}, plan, target, accelerator, bar, backward)
+            for chunk, dropout in ((3, 0.2), (0, 0.0)):  # whose dropout would depend on the number of processes
+                _train(folder / f"{name}-{architecture}-{chunk}", losses, architecture, chunk, dropout)
+
+
+def _train(target: Path, losses: dict[str, float], architecture: str, chunk: int, dropout: float) -> None:
+    accelerator = make_accelerator("fp32")
+    phase = PhaseConfig(batch_size=WINDOWS, chunk=chunk, learning_rate=1e-2, **losses)  # type: ignore[arg-type]
+    objective = objective_of(phase, architecture, dropout=dropout)
+    plan = Plan(steps=10, optimiser=phase, evaluate_every=5, save_every=5, seed=1, select={})
+    backward = InChunks(objective, phase.chunk, WINDOWS, accelerator)
+    bar = tqdm(disable=True)
+    train(objective, batches_of(phase), lambda step, log: {}, plan, target, accelerator, bar, backward)
 
 
 if __name__ == "__main__":

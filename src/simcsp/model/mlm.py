@@ -32,7 +32,7 @@ class Masked(NamedTuple):
     chosen: NDArray[np.bool_]
 
 
-class Asked(NamedTuple):
+class Questions(NamedTuple):
     """The chosen nucleotides of a batch, row by row; short rows are filled up.
 
     Attributes:
@@ -75,7 +75,7 @@ def mask_tokens(tokens: Tokens, share: float, rng: np.random.Generator) -> Maske
     return Masked(np.where(chosen, hidden, tokens), chosen)
 
 
-def asked(original: Tokens, chosen: NDArray[np.bool_]) -> Asked:
+def questions(original: Tokens, chosen: NDArray[np.bool_]) -> Questions:
     """Gather the chosen positions of each window, so that head and last layer need not be computed elsewhere.
 
     Args:
@@ -87,7 +87,7 @@ def asked(original: Tokens, chosen: NDArray[np.bool_]) -> Asked:
     present = np.arange(width) < counts[:, None]
     places = np.zeros(present.shape, dtype=np.int64)
     places[present] = np.nonzero(chosen)[1]
-    return Asked(places, np.take_along_axis(original, places, axis=1), present)
+    return Questions(places, np.take_along_axis(original, places, axis=1), present)
 
 
 def mlm_loss(

@@ -8,7 +8,7 @@ from torch import Tensor
 from simcsp.config import PhaseConfig, PretrainConfig
 from simcsp.datasets.corpus import Corpus, Drawn
 from simcsp.datasets.windows import WindowTable
-from simcsp.model.mlm import asked, mask_tokens
+from simcsp.model.mlm import mask_tokens, questions
 from simcsp.sequence.alphabet import Tokens, with_special_tokens
 
 Batch = dict[str, Tensor]  # all parts have one row per window
@@ -44,7 +44,7 @@ class PretrainingBatches:
         """Masked tokens ``(B, S, T)``, and what MLM asks for, ``(B, S, K)``."""
         flat = original.reshape(-1, original.shape[-1])
         masked = mask_tokens(flat, self.settings.mask_share, rng)
-        places, targets, present = asked(flat, masked.chosen)
+        places, targets, present = questions(flat, masked.chosen)
         soft = np.repeat(np.pad(drawn.soft, ((0, 0), (1, 1))), original.shape[1], axis=0)
         in_soft = np.take_along_axis(soft, places, axis=1)
         weight = np.where(present, np.where(in_soft, self.settings.soft_masked_weight, 1.0), 0.0).astype(np.float32)

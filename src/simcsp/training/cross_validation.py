@@ -84,11 +84,8 @@ class CrossValidation:
             for path, job in files.items():
                 bar.set_description(f"finetune: embeddings of {path.parent.relative_to(self.folder)}")
                 found = embed_rows(self._encoder(job), self.table, rows[path], self.config, self.accelerator, bar)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                partial = path.with_name(f".{path.name}.partial")
-                with partial.open("wb") as stream:
+                with runs.whole_file(path) as partial, partial.open("wb") as stream:
                     np.save(stream, found)
-                partial.replace(path)
 
     def forget_embeddings(self) -> None:
         """Remove what :meth:`embed` wrote; every fold has stored its own."""

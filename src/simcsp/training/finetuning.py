@@ -191,13 +191,10 @@ def write_predictions(folder: Path, table: WindowTable, fold: Fold, probabilitie
         "origin": table.origin[rows].tolist(),
         "probability": probabilities.astype(np.float64),
     }
-    partial = folder / f".{runs.PREDICTIONS}.partial"
-    pq.write_table(pa.table(columns), partial)
-    partial.replace(folder / runs.PREDICTIONS)
+    with runs.whole_file(folder / runs.PREDICTIONS) as partial:
+        pq.write_table(pa.table(columns), partial)
 
 
 def _write_embeddings(folder: Path, before: Floats, after: Floats) -> None:
-    partial = folder / f".{runs.EMBEDDINGS}.partial"
-    with partial.open("wb") as stream:
+    with runs.whole_file(folder / runs.EMBEDDINGS) as partial, partial.open("wb") as stream:
         np.savez(stream, before=before, after=after)
-    partial.replace(folder / runs.EMBEDDINGS)

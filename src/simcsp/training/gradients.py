@@ -66,12 +66,7 @@ class InChunks:
     def __init__(self, objective: PretrainingObjective, size: int, windows: int, accelerator: Accelerator) -> None:
         self.objective = objective
         self.processes, self.rank = accelerator.num_processes, accelerator.process_index
-        if windows % self.processes:
-            raise InputError(
-                f"a batch of {windows} windows cannot be shared equally by {self.processes} processes",
-                hint="Choose a batch_size that is a multiple of their number",
-            )
-        self.share = windows // self.processes
+        self.share = equal_share(windows, self.processes)
         self.size = min(size or self.share, self.share)
 
     def __call__(self, model: nn.Module, batch: Batch, accelerator: Accelerator, seed: int, step: int) -> Losses:
@@ -144,6 +139,20 @@ class InChunks:
         """``(share, P)`` of every process, in the order of the batch, without a graph."""
         gathered: Tensor = accelerator.gather(own.detach().contiguous())
         return gathered
+
+
+def equal_share(windows: int, processes: int) -> int:
+    """Windows of a batch that each process takes.
+
+    Raises:
+        InputError: if they cannot be shared out equally.
+    """
+    if windows % processes:
+        raise InputError(
+            f"a batch of {windows} windows cannot be shared equally by {processes} processes",
+            hint="Choose a batch_size that is a multiple of their number",
+        )
+    return windows // processes
 
 
 def chunk_seed(seed: int, step: int, first: int) -> int:

@@ -121,9 +121,9 @@ def train(
             progress = _measure_and_select(objective, module, measure, plan, progress, log, accelerator)
         meter.restart()
         while progress.step < plan.steps and not _out_of_patience(progress, plan):
-            asked = time.perf_counter()
+            started = time.perf_counter()
             batch = batch_of(progress.step)
-            meter.waited(time.perf_counter() - asked)
+            meter.waited(time.perf_counter() - started)
             losses = _train_step(model, optimiser, batch, plan, progress.step, accelerator, backward)
             if "tokens" in batch:  # a frozen encoder has seen them before
                 meter.count(batch["tokens"])
@@ -145,6 +145,7 @@ def train(
             if save and log:
                 prune_checkpoints(folder, keep=write_checkpoint(folder, objective, optimiser, progress))
             if stop:
+                accelerator.wait_for_everyone()  # until the checkpoint is whole
                 raise KeyboardInterrupt
     accelerator.wait_for_everyone()  # before others read what the main process wrote
     _require_selected(progress, plan)

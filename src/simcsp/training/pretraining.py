@@ -15,7 +15,7 @@ from simcsp.metrics.geometry import alignment, effective_rank, spread, uniformit
 from simcsp.metrics.nmi import nmi
 from simcsp.metrics.sccs import draw_pairs, sccs
 from simcsp.model.embedding import embed
-from simcsp.model.mlm import asked, mask_tokens, mlm_loss
+from simcsp.model.mlm import mask_tokens, mlm_loss, questions
 from simcsp.model.objectives import PretrainingObjective
 from simcsp.model.states import encode
 from simcsp.report.figures import umap_figure
@@ -92,7 +92,7 @@ class SelectionMeasure:
         """Held-out masked language modelling, always with the same masks."""
         original = with_special_tokens(self.selection.tokens[:_MLM_WINDOWS])
         masked = mask_tokens(original, self.config.pretrain.mask_share, np.random.default_rng(self.config.seed))
-        places, targets, present = asked(original, masked.chosen)
+        places, targets, present = questions(original, masked.chosen)
         device = self.accelerator.device
         with torch.inference_mode(), self.accelerator.autocast():
             tokens = torch.from_numpy(masked.tokens).long().to(device)

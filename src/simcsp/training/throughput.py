@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-_SIDE = 2048  # of the matrices multiplied to measure the peak
+_SIDES = {"cpu": 2048, "cuda": 8192}  # of the matrices multiplied to measure the peak: large enough to fill the device
 _REPEATS = 5
 
 
@@ -48,9 +48,10 @@ class Meter:
         peak = self._accelerator.num_processes * matrix_peak(
             self._accelerator.device, self._accelerator.mixed_precision
         )
-        rates = {
-            "speed/tokens_per_second": self._tokens / seconds,
-            "speed/mfu": self._operations / seconds / peak,
+        rates = {"speed/tokens_per_second": self._tokens / seconds, "speed/mfu": self._operations / seconds / peak}
+        if not self._tokens:  # a frozen encoder has seen them before
+            rates = {}
+        rates |= {
             "speed/data_wait": self._waited / seconds,
             "speed/peak_memory_gb": peak_memory(self._accelerator.device) / 1e9,
         }
@@ -87,7 +88,8 @@ def attention_width(module: nn.Module) -> int:
 def matrix_peak(device: torch.device, precision: str) -> float:
     """Operations per second of a large matrix product here, measured once per process."""
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    left, right = (torch.ones((_SIDE, _SIDE), dtype=dtype, device=device) for _ in range(2))
+    side = _SIDES[device.type]
+    left, right = (torch.randn((side, side), dtype=dtype, device=device) for _ in range(2))
     seconds = []
     for _ in range(_REPEATS):
         _wait_for(device)
@@ -95,7 +97,7 @@ def matrix_peak(device: torch.device, precision: str) -> float:
         left @ right
         _wait_for(device)
         seconds.append(time.perf_counter() - start)
-    return float(2 * _SIDE**3 / min(seconds))
+    return 2.0 * side**3 / min(seconds)
 
 
 def peak_memory(device: torch.device) -> int:
