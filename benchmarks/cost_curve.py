@@ -7,12 +7,13 @@ The first table has models of 1 to 100 million parameters (one row each) on wind
 windows per step as make up --tokens-per-step; a cell is tokens/s. Its last column is a calculation, not a measurement:
 the time that SpliceBERT's published pre-training budget of 65 billion nucleotides would take at the measured speed with
 windows of 512 tokens. The second table has SpliceBERT's model at 512 tokens in batches of several sizes. Each cell is
-one run in a fresh process, so that differences of a few per cent mean nothing.
+one run in a fresh process, so that differences of a few per cent mean nothing; one during which other processes took
+more than 5 % of the processor is marked with *.
 """
 
 import argparse
 
-from one_side import GIB, Work, device_name, run_side
+from one_side import GIB, Measured, Work, device_name, run_side
 
 BUDGET = 65e9  # nucleotides, as the model card of SpliceBERT states
 LENGTHS = (128, 256, 512, 1024)
@@ -26,6 +27,7 @@ SIZES: tuple[tuple[str, dict[str, int]], ...] = (
 _PUBLISHED = 512  # tokens per window
 _SPECIAL = 2  # of them are no nucleotides
 _DAY = 24 * 3600
+_QUIET = 0.05  # share of the processor that may go to others
 
 
 def main() -> None:
@@ -44,7 +46,7 @@ def main() -> None:
     print("\n| batch of 512 tokens each | tokens/s | peak memory, GiB |\n|---|---|---|")
     for batch in options.batches:
         measured = run_side("engine", "mlm", Work(batch=batch, warmup=1, steps=options.steps))
-        print(f"| {batch} | {_PUBLISHED / measured.seconds:,.0f} | {measured.peak / GIB:.1f} |", flush=True)
+        print(f"| {batch} | {_rate(_PUBLISHED, measured)} | {measured.peak / GIB:.1f} |", flush=True)
 
 
 def _row(name: str, size: dict[str, int], options: argparse.Namespace) -> str:
@@ -54,11 +56,16 @@ def _row(name: str, size: dict[str, int], options: argparse.Namespace) -> str:
             **size, tokens=length, batch=max(2, options.tokens_per_step // length), warmup=1, steps=options.steps
         )
         measured = run_side("engine", "mlm", work)
-        rates.append(f"{length / measured.seconds:,.0f}")
+        rates.append(_rate(length, measured))
         parameters = measured.parameters
         if length == _PUBLISHED:
             calculated = f"{BUDGET / (length - _SPECIAL) * measured.seconds / _DAY:,.0f} days"
     return f"| {name} | {parameters:,} | {' | '.join(rates)} | {calculated} |"
+
+
+def _rate(tokens: int, measured: Measured) -> str:
+    """Tokens/s, marked if others disturbed it."""
+    return f"{tokens / measured.seconds:,.0f}{'*' if measured.others > _QUIET else ''}"
 
 
 def _options() -> argparse.Namespace:
