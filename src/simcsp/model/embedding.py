@@ -23,31 +23,30 @@ def embed(
     encoder: PreTrainedModel, windows: Tokens, *, pooling: Pooling, layer: int, accelerator: Accelerator
 ) -> Floats:
     """Pooled embeddings without dropout: ``(n, length)`` nucleotide tokens → ``(n, P)``."""
-    _ready(encoder, accelerator)
+    ready(encoder, accelerator)
     with torch.inference_mode(), accelerator.autocast():
-        parts = [
-            encode(encoder, batch, pooling=pooling, layer=layer).pooled for batch in _batches(windows, accelerator)
-        ]
+        batches = batches_of(with_special_tokens(windows), accelerator)
+        parts = [encode(encoder, batch, pooling=pooling, layer=layer).pooled for batch in batches]
     return torch.cat(parts).float().cpu().numpy()
 
 
 def classify(classifier: SiteClassifier, windows: Tokens, accelerator: Accelerator) -> tuple[Floats, Floats]:
     """Probabilities ``(n,)`` and pooled embeddings ``(n, P)`` of ``(n, length)`` nucleotide tokens."""
-    _ready(classifier, accelerator)
+    ready(classifier, accelerator)
     with torch.inference_mode(), accelerator.autocast():
-        parts = [classifier(batch) for batch in _batches(windows, accelerator)]
+        parts = [classifier(batch) for batch in batches_of(with_special_tokens(windows), accelerator)]
     logits = torch.cat([logits for logits, _ in parts])
     embeddings = torch.cat([embedding for _, embedding in parts])
     return torch.sigmoid(logits).cpu().numpy(), embeddings.cpu().numpy()
 
 
-def _ready(module: nn.Module, accelerator: Accelerator) -> None:
-    """On its device, without dropout."""
+def ready(module: nn.Module, accelerator: Accelerator) -> None:
+    """Put a model on its device and switch its dropout off."""
     module.to(accelerator.device).eval()
 
 
-def _batches(windows: Tokens, accelerator: Accelerator) -> Iterator[Tensor]:
-    count = max(1, _TOKENS[accelerator.device.type] // (windows.shape[1] + 2))
-    for start in range(0, len(windows), count):
-        framed = with_special_tokens(windows[start : start + count])
-        yield torch.from_numpy(framed).long().to(accelerator.device)
+def batches_of(tokens: Tokens, accelerator: Accelerator) -> Iterator[Tensor]:
+    """Framed windows ``(n, T)`` a few at a time on the device: ``(B, T)``."""
+    count = max(1, _TOKENS[accelerator.device.type] // tokens.shape[1])
+    for start in range(0, len(tokens), count):
+        yield torch.from_numpy(tokens[start : start + count]).long().to(accelerator.device)

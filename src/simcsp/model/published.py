@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from simcsp.model.embedding import Floats
+from simcsp.model.embedding import Floats, batches_of, ready
+from simcsp.model.states import hidden_state, take
 from simcsp.sequence.alphabet import CLS, SEP, Tokens, with_special_tokens
 
-_BATCH = 128
 _LONGEST = 400  # tokens: SimCSP's `max_seq_length`
 
 
@@ -45,9 +45,10 @@ def embed_sites_off_by_one(
     middle = windows.shape[1] // 2
     first = torch.from_numpy(np.where(reverse, middle - 1, middle))  # of the tokens, which begin with [CLS]
 
+    places = torch.stack([first, first + 1], dim=1)
+
     def pooled(hidden: Tensor, rows: slice) -> Tensor:
-        places = first[rows].to(hidden.device)[:, None] + torch.arange(2, device=hidden.device)
-        return hidden.gather(1, places[:, :, None].expand(-1, -1, hidden.shape[2])).flatten(1)
+        return take(hidden, places[rows].to(hidden.device)).flatten(1)
 
     return _embed(encoder, with_special_tokens(windows), pooled, layer, accelerator)
 
@@ -78,13 +79,11 @@ def _embed(
     layer: int,
     accelerator: Accelerator,
 ) -> Floats:
-    encoder.to(accelerator.device).eval()
-    parts = []
+    ready(encoder, accelerator)
+    parts, done = [], 0
     with torch.inference_mode(), accelerator.autocast():
-        for start in range(0, len(tokens), _BATCH):
-            rows = slice(start, start + _BATCH)
-            batch = torch.from_numpy(tokens[rows]).long().to(accelerator.device)
-            output = encoder.base_model(input_ids=batch, output_hidden_states=layer != -1)
-            hidden = output.last_hidden_state if layer == -1 else output.hidden_states[layer]
-            parts.append(pooled(hidden, rows))
+        for batch in batches_of(tokens, accelerator):
+            rows = slice(done, done + len(batch))
+            parts.append(pooled(hidden_state(encoder, batch, layer), rows))
+            done = rows.stop
     return torch.cat(parts).float().cpu().numpy()

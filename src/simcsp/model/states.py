@@ -60,7 +60,7 @@ def encode(
         return Encoded(_last_at(model, _through(model, hidden, layer, depth - 1), asked), pooled)
     if pooling == "mean":
         last = hidden_state(model, tokens, -1)
-        return Encoded(_take(last, asked), pool(last, pooling))
+        return Encoded(take(last, asked), pool(last, pooling))
     pooled_from = _pooled_places(tokens, pooling)
     hidden = _through(model, _embedded(model, tokens), 0, depth - 1)
     last = _last_at(model, hidden, torch.cat([asked, pooled_from], dim=1))
@@ -119,8 +119,8 @@ def _pooled_places(tokens: Tensor, pooling: Pooling | None) -> Tensor:
     return every[_pooled_slice(tokens.shape[1], pooling)].expand(len(tokens), -1)
 
 
-def _take(hidden: Tensor, places: Tensor) -> Tensor:
-    """``(B, T, D)`` at ``(B, K)`` → ``(B, K, D)``."""
+def take(hidden: Tensor, places: Tensor) -> Tensor:
+    """Hidden states at some places of each window: ``(B, T, D)`` at ``(B, K)`` → ``(B, K, D)``."""
     return hidden.gather(1, places[..., None].expand(-1, -1, hidden.shape[-1]))
 
 
@@ -168,7 +168,7 @@ def _normed(model: PreTrainedModel, hidden: Tensor) -> Tensor:
 
 
 def _bert_at(layer: Any, hidden: Tensor, places: Tensor) -> Tensor:
-    attention, asked = layer.attention.self, _take(hidden, places)
+    attention, asked = layer.attention.self, take(hidden, places)
     parts = ((attention.query, asked), (attention.key, hidden), (attention.value, hidden))
     query, key, value = (_by_head(linear(states), attention.num_attention_heads) for linear, states in parts)
     found = attend(query, key, value, attention.scaling)
@@ -177,11 +177,11 @@ def _bert_at(layer: Any, hidden: Tensor, places: Tensor) -> Tensor:
 
 
 def _modernbert_at(layer: Any, hidden: Tensor, places: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    attention, width, asked = layer.attn, hidden.shape[-1], _take(hidden, places)
+    attention, width, asked = layer.attn, hidden.shape[-1], take(hidden, places)
     heads = width // attention.head_dim
     states, weight, bias = layer.attn_norm(hidden), attention.Wqkv.weight, attention.Wqkv.bias
     of_query, of_rest = (None, None) if bias is None else (bias[:width], bias[width:])
-    query = _by_head(functional.linear(_take(states, places), weight[:width], of_query), heads)
+    query = _by_head(functional.linear(take(states, places), weight[:width], of_query), heads)
     key, value = (_by_head(p, heads) for p in functional.linear(states, weight[width:], of_rest).chunk(2, dim=-1))
     query, _ = apply_rotary_pos_emb(query, query, cos[0][places], sin[0][places])
     key, _ = apply_rotary_pos_emb(key, key, cos, sin)

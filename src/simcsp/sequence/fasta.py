@@ -11,6 +11,7 @@ import numpy as np
 import pyfaidx
 
 from simcsp.errors import InputError
+from simcsp.runs import whole_file
 from simcsp.sequence.alphabet import UNK, Tokens, encode
 from simcsp.sequence.files import (
     BYTE_ORDER_MARK,
@@ -157,14 +158,9 @@ def _plain_copy(path: Path, cache: Path) -> Path:
         return path
     target = cache / _cache_name(path)
     if not target.exists():
-        partial = _partial(target)
-        try:
-            with partial.open("wb") as plain:
-                for block in _blocks(path):
-                    plain.write(block.replace(b"\r", b"\n") if ends_in_cr else block)
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
+        with whole_file(target) as partial, partial.open("wb") as plain:
+            for block in _blocks(path):
+                plain.write(block.replace(b"\r", b"\n") if ends_in_cr else block)
     return target
 
 
@@ -184,17 +180,16 @@ def _indexed(plain: Path, path: Path, cache: Path) -> Path:
     """The index of ``plain``, made if it is not there yet; ``path`` is the file that errors name."""
     index = cache / f"{_cache_name(path)}.fai"
     if not index.exists():
-        partial = _partial(index)
         try:
-            with pyfaidx.Faidx(str(plain), indexname=str(partial)) as built:
+            with (
+                whole_file(index) as partial,
+                pyfaidx.Faidx(str(plain), indexname=str(partial)) as built,
+            ):
                 if not all(record.rlen for record in built.index.values()):
                     _refuse_bad_records(path)
-            partial.replace(index)
         except (pyfaidx.FastaIndexingError, pyfaidx.IndexNotFoundError, ValueError, RuntimeError) as error:
             _refuse_bad_records(path)
             raise InputError(f"cannot be indexed ({error})", path=path, hint="Check it with samtools faidx") from error
-        finally:
-            partial.unlink(missing_ok=True)
     return index
 
 
@@ -246,8 +241,3 @@ def _refuse_bad_lines(record: str, begins: int, lengths: list[tuple[int, int]], 
     if number:
         hint = "Wrap every record at one length, without blank lines"
         raise InputError(f"a line of record {record} is not as long as the others", path=path, line=number, hint=hint)
-
-
-def _partial(target: Path) -> Path:
-    """Where ``target`` is written before it takes its name, so that no other process sees a part of it."""
-    return target.with_name(f"{target.name}.{os.getpid()}.partial")

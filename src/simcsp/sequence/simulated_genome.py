@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from simcsp.runs import whole_file
 from simcsp.sequence.alphabet import Tokens, decode, reverse_complement
 
 FASTA_WIDTH = 60  # nt per line
@@ -93,10 +94,5 @@ def _gtf_row(locus: Locus, feature: str, start: int, end: int, attributes: str) 
 
 
 def _write_atomically(path: Path, lines: Iterator[str]) -> None:
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("w", encoding="ascii", newline="\n") as file:
-            file.writelines(f"{line}\n" for line in lines)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as partial, partial.open("w", encoding="ascii", newline="\n") as file:
+        file.writelines(f"{line}\n" for line in lines)

@@ -177,7 +177,7 @@ def _train_step(
     accelerator: Accelerator,
     backward: Backward,
 ) -> Losses:
-    """One step of the optimiser; gives this process's share of each loss, and the norm of the gradient."""
+    """One step of the optimiser; gives this process's share of each loss, and of the norm of the gradient."""
     for group in optimiser.param_groups:
         group["lr"] = learning_rate(step, plan.steps, plan.optimiser)
     model.train()
@@ -185,16 +185,15 @@ def _train_step(
     norm = accelerator.clip_grad_norm_(model.parameters(), plan.optimiser.max_grad_norm)
     optimiser.step()
     optimiser.zero_grad()
-    return {**losses, _NORM: norm}
+    return {**losses, _NORM: norm / accelerator.num_processes}  # which every process knows
 
 
 def _over_processes(losses: Losses, accelerator: Accelerator) -> Losses:
-    """Add up the shares of all processes; the gradient is that of all already."""
+    """Add up the shares of all processes."""
     if accelerator.num_processes == 1:
         return losses
-    shares = torch.stack([value.detach().float() for name, value in losses.items() if name != _NORM])
-    summed = dict(zip(losses, accelerator.reduce(shares, "sum"), strict=False))
-    return {**summed, _NORM: losses[_NORM]}
+    shares = torch.stack([value.detach().float() for value in losses.values()])
+    return dict(zip(losses, accelerator.reduce(shares, "sum"), strict=True))
 
 
 def _require_finite(losses: Losses, step: int) -> None:
