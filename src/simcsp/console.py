@@ -33,7 +33,7 @@ def run_script(main: Callable[[], None]) -> NoReturn:
         _fail("Interrupted. Run the same command again to go on from what is finished.", INTERRUPTED)
     except (OSError, RuntimeError, SafetensorError) as error:
         if _peer_is_lost(error):
-            sys.exit(PEER_LOST)  # whoever started the processes says which of them ended, and how
+            _end_without_peer()
         if (reason := _no_room(error)) is None:
             raise
         _fail(f"error: Nothing more can be written ({reason}). Free some space and run the same command again.", 1)
@@ -88,6 +88,13 @@ def quiet_libraries() -> None:
 def _peer_is_lost(error: Exception) -> bool:
     """Whether another process of the same training has ended: gloo and NCCL have no error of their own for it."""
     return "RANK" in os.environ and (type(error).__name__.startswith("Dist") or "gloo/transport" in str(error))
+
+
+def _end_without_peer() -> NoReturn:
+    """Whoever started the processes says which of them ended, and how; here the threads of gloo may hang or abort."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(PEER_LOST)
 
 
 def _thread_failed(failure: threading.ExceptHookArgs) -> None:

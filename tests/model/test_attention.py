@@ -19,11 +19,13 @@ def parts(windows: int, heads: int, queries: int, tokens: int, width: int = 8) -
     return part(queries), part(tokens), part(tokens)
 
 
+@pytest.mark.parametrize("kept", [0, 1000])  # tokens of the longest windows whose weights are kept
 @pytest.mark.parametrize("block", [1, 2000, 1 << 20])  # bytes: a head at a time, some, all
 @pytest.mark.parametrize(("queries", "limited"), [(13, None), (13, "shared"), (4, "own"), (4, None)])
 def test_value_and_gradients_are_those_of_torch(
-    monkeypatch: pytest.MonkeyPatch, block: int, queries: int, limited: str | None
+    monkeypatch: pytest.MonkeyPatch, kept: int, block: int, queries: int, limited: str | None
 ) -> None:
+    monkeypatch.setattr(attention, "_KEPT", kept)
     monkeypatch.setattr(attention, "_BLOCK", block)
     inputs = query, key, value = parts(3, 2, queries, 13)
     allowed = None

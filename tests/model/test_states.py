@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from transformers import AutoModel
 
+from simcsp.model import states
 from simcsp.model.states import encode, hidden_state, pool, pooled_width
 from simcsp.sequence.alphabet import G, T, with_special_tokens
 from simcsp.sequence.alphabet import encode as tokens_of
@@ -24,11 +25,18 @@ def test_hidden_state_is_that_of_the_plain_model(
     model = make_encoder(seed=3).eval()
     options = {"add_pooling_layer": False} if architecture == "bert" else {}
     plain = AutoModel.from_pretrained(checkpoint, attn_implementation="eager", **options).eval()
-    states = plain(input_ids=batch, output_hidden_states=True).hidden_states
-    assert len(states) == 3
-    torch.testing.assert_close(hidden_state(model, batch, layer), states[layer], rtol=0, atol=1e-6)
+    expected = plain(input_ids=batch, output_hidden_states=True).hidden_states
+    assert len(expected) == 3
+    torch.testing.assert_close(hidden_state(model, batch, layer), expected[layer], rtol=0, atol=1e-6)
 
 
+@pytest.fixture(params=[10_000, 44, 100], ids=["at once", "by two", "by four"])
+def pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Encode a batch of 6 windows of 22 tokens as a whole and in pieces."""
+    monkeypatch.setattr(states, "_TOKENS_AT_A_TIME", request.param)
+
+
+@pytest.mark.usefixtures("pieces")
 @pytest.mark.parametrize("pooling", ["cls", "mean", "site", None])
 @pytest.mark.parametrize("layer", [0, 1, 2, -1])
 @pytest.mark.parametrize("places", [PLACES, None], ids=["places", "nowhere"])
@@ -49,6 +57,7 @@ def test_what_is_computed_in_part_is_what_the_whole_would_be(
         torch.testing.assert_close(found.pooled, pool(plain[layer], pooling), rtol=0, atol=1e-6)
 
 
+@pytest.mark.usefixtures("pieces")
 @pytest.mark.parametrize("layers", [1, 3, 4])  # the last layer of ModernBERT is global for 1 and 4, local for 3
 def test_gradients_of_a_partial_last_layer_are_those_of_the_plain_model(
     make_encoder: Maker, batch: Tensor, layers: int
@@ -59,8 +68,8 @@ def test_gradients_of_a_partial_last_layer_are_those_of_the_plain_model(
     wish = torch.randn(6, 3, 16, generator=torch.Generator().manual_seed(0))
     ours = (encode(model, batch, places=PLACES).at_places * wish).sum()
     gradients = torch.autograd.grad(ours, list(used.values()))
-    states = model.base_model(input_ids=batch).last_hidden_state
-    theirs = (torch.stack([state[row] for state, row in zip(states, PLACES, strict=True)]) * wish).sum()
+    last = model.base_model(input_ids=batch).last_hidden_state
+    theirs = (torch.stack([state[row] for state, row in zip(last, PLACES, strict=True)]) * wish).sum()
     expected = torch.autograd.grad(theirs, list(used.values()))
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
     for gradient, their in zip(gradients, expected, strict=True):

@@ -128,6 +128,8 @@ def test_every_visible_gpu_gets_a_process(monkeypatch: pytest.MonkeyPatch, tmp_p
             False,
             "process 1 of 2 was killed (SIGKILL), and the others stopped. Run the same command again",
         ),
+        ([-6, -9], False, "process 1 of 2 was killed (SIGKILL)"),
+        ([PEER_LOST, -6], False, "process 1 of 2 was killed (SIGABRT)"),
         ([PEER_LOST, PEER_LOST], False, "the processes lost each other. Run it with NCCL_DEBUG=INFO"),
         ([PEER_LOST, 1], False, 1),
         ([130, 130], True, 130),

@@ -2,8 +2,8 @@
 
 torch's fused kernel for the CPU spends most of a training step in its backward pass, and plain attention moves the
 ``(T, T)`` weights of every head through main memory several times. Here a few heads are worked on at a time, so that
-their weights stay in the cache, and the backward pass computes them again instead of reading them back (as
-FlashAttention does: Dao et al. 2022). The result is that of plain softmax attention.
+their weights stay in the cache; for long windows the backward pass computes them again instead
+of reading them back (as FlashAttention does: Dao et al. 2022). The result is that of plain softmax attention.
 
 Shapes: ``B`` windows, ``H`` heads, ``Q`` queries, ``T`` tokens, ``d`` width of a head.
 """
@@ -18,6 +18,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 
 IMPLEMENTATION = "simcsp"  # the name under which Hugging Face models find it
 _BLOCK = 4 << 20  # bytes of attention weights at a time; with their gradients they still fit into a core's share of L3
+_KEPT = 256  # tokens of the longest windows whose weights are kept: they are less than what else a layer keeps
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, scale: float, allowed: Tensor | None = None) -> Tensor:
@@ -80,25 +81,32 @@ class _BlockedAttention(torch.autograd.Function):
     def forward(
         ctx: Any, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, heads: int, scale: float
     ) -> Tensor:
-        ctx.save_for_backward(query, key, value, bias)
-        ctx.heads, ctx.scale = heads, scale
+        blocks = _blocks(query, key)
+        keep = any(ctx.needs_input_grad) and key.shape[1] <= _KEPT
+        room = _room(query, key, len(query) if keep else blocks[0].stop)
         result = torch.empty_like(query)
-        for block in _blocks(query, key):
-            weights = _weights(query, key, bias, heads, scale, block)
+        for block in blocks:
+            weights = _weights(query, key, bias, heads, scale, block, room[block] if keep else room)
             torch.bmm(weights, value[block], out=result[block])
+        ctx.save_for_backward(query, key, value, bias, room if keep else None)
+        ctx.heads, ctx.scale = heads, scale
         return result
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        query, key, value, bias = ctx.saved_tensors
+        query, key, value, bias, kept = ctx.saved_tensors
         by_query, by_key, by_value = torch.empty_like(query), torch.empty_like(key), torch.empty_like(value)
         nothing = query.new_empty(())
-        for block in _blocks(query, key):
-            weights = _weights(query, key, bias, ctx.heads, ctx.scale, block)
+        blocks = _blocks(query, key)
+        room, room_of_gradients = (_room(query, key, blocks[0].stop) for _ in range(2))
+        for block in blocks:
+            again = kept is None
+            weights = _weights(query, key, bias, ctx.heads, ctx.scale, block, room) if again else kept[block]
+            by_score = room_of_gradients[: len(weights)]
             torch.bmm(weights.mT, gradient[block], out=by_value[block])
-            by_weight = torch.bmm(gradient[block], value[block].mT)
-            by_score = torch._softmax_backward_data(by_weight, weights, -1, weights.dtype)
+            torch.bmm(gradient[block], value[block].mT, out=by_score)
+            torch._softmax_backward_data(by_score, weights, -1, weights.dtype, grad_input=by_score)
             torch.baddbmm(nothing, by_score, key[block], beta=0, alpha=ctx.scale, out=by_query[block])
             torch.baddbmm(nothing, by_score.mT, query[block], beta=0, alpha=ctx.scale, out=by_key[block])
         return by_query, by_key, by_value, None, None, None
@@ -108,16 +116,23 @@ def _blocks(query: Tensor, key: Tensor) -> list[slice]:
     """Cut the first dimension so that the weights of each block take about ``_BLOCK`` bytes."""
     one = query.shape[1] * key.shape[1] * query.element_size()
     count = max(1, _BLOCK // max(1, one))
-    return [slice(start, start + count) for start in range(0, len(query), count)]
+    return [slice(start, min(start + count, len(query))) for start in range(0, len(query), count)]
 
 
-def _weights(query: Tensor, key: Tensor, bias: Tensor | None, heads: int, scale: float, block: slice) -> Tensor:
-    """Attention weights ``(n, Q, T)`` of one block."""
-    keys = key[block].mT
+def _room(query: Tensor, key: Tensor, count: int) -> Tensor:
+    """Memory for ``(count, Q, T)`` weights, asked for once per call: the system clears what it hands out."""
+    return query.new_empty(count, query.shape[1], key.shape[1])
+
+
+def _weights(
+    query: Tensor, key: Tensor, bias: Tensor | None, heads: int, scale: float, block: slice, room: Tensor
+) -> Tensor:
+    """Attention weights ``(n, Q, T)`` of one block, at the start of the room."""
+    keys, weights = key[block].mT, room[: block.stop - block.start]
     if bias is None:
-        scores = torch.baddbmm(query.new_empty(()), query[block], keys, beta=0, alpha=scale)
+        torch.baddbmm(query.new_empty(()), query[block], keys, beta=0, alpha=scale, out=weights)
     else:
-        windows = torch.arange(*block.indices(len(query))) // heads
+        windows = torch.arange(block.start, block.stop) // heads
         shared = bias.expand(len(windows), -1, -1) if len(bias) == 1 else bias[windows]
-        scores = torch.baddbmm(shared, query[block], keys, alpha=scale)
-    return torch.softmax(scores, dim=-1, out=scores)
+        torch.baddbmm(shared, query[block], keys, alpha=scale, out=weights)
+    return torch.softmax(weights, dim=-1, out=weights)

@@ -19,6 +19,8 @@ from transformers.models.modernbert.modeling_modernbert import apply_rotary_pos_
 from simcsp.config import Pooling
 from simcsp.model.attention import attend, within
 
+_TOKENS_AT_A_TIME = 4096  # on the CPU: what a layer makes of them stays in the cache for the next operation
+
 
 class Encoded(NamedTuple):
     """What :func:`encode` gives.
@@ -49,6 +51,15 @@ def encode(
         pooling: of the windows; see :func:`pool`.
         layer: that is pooled; 0 is the embedding, -1 the last layer.
     """
+    windows = max(1, _TOKENS_AT_A_TIME // tokens.shape[1])
+    if tokens.device.type == "cpu" and len(tokens) > windows:
+        pieces = torch.split(tokens, windows)
+        at = [None] * len(pieces) if places is None else torch.split(places, windows)
+        each = [
+            encode(model, piece, places=its, pooling=pooling, layer=layer)
+            for piece, its in zip(pieces, at, strict=True)
+        ]
+        return Encoded(*(torch.cat(part) for part in zip(*each, strict=True)))
     depth = len(_layers(model))
     asked = tokens.new_empty((len(tokens), 0)) if places is None else places
     layer %= depth + 1

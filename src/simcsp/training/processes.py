@@ -109,12 +109,12 @@ def _ends_of(processes: list["subprocess.Popen[bytes]"]) -> list[int]:
 def _raise(statuses: list[int], *, stopped: bool) -> None:
     """Say what happened, unless a process has said it."""
     again = "Run the same command again to go on from the last checkpoint"
-    for rank, status in enumerate(statuses):
-        if status < 0:
-            how = signal.Signals(-status).name
-            raise InputError(
-                f"process {rank} of {len(statuses)} was killed ({how}), and the others stopped", hint=again
-            )
+    killed = [rank for rank, status in enumerate(statuses) if status < 0]
+    if killed:
+        # NCCL aborts a process whose peer is gone: one that was killed otherwise comes first
+        rank = min(killed, key=lambda k: statuses[k] == -signal.SIGABRT)
+        how = signal.Signals(-statuses[rank]).name
+        raise InputError(f"process {rank} of {len(statuses)} was killed ({how}), and the others stopped", hint=again)
     spoken = [status for status in statuses if status not in (0, PEER_LOST)]
     if spoken:
         sys.exit(INTERRUPTED if stopped else spoken[0])
