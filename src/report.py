@@ -17,9 +17,17 @@ from simcsp.command_line import parse_config
 from simcsp.config import RunConfig, as_plain
 from simcsp.console import run_script, say
 from simcsp.datasets.splits import fold_parts
+from simcsp.metrics.classification import PUBLISHED_THRESHOLD
 from simcsp.report import figures
 from simcsp.report.document import answer, markdown_report
-from simcsp.report.tables import compare_with_baseline, fold_scores, metrics_json, site_means
+from simcsp.report.tables import (
+    compare_with_baseline,
+    fold_scores,
+    layer_summary,
+    metrics_json,
+    site_means,
+    window_intervals,
+)
 from simcsp.stages import finished_before
 from simcsp.training.log import read_metrics
 
@@ -33,7 +41,12 @@ def main() -> None:
     table = fold_scores(scores)
     manifest = runs.read_json(runs.prepared_folder(config.data.name) / "manifest.json")
     ratio = _test_to_train(config, manifest["split"]["windows per part"])
-    comparisons = compare_with_baseline(table, test_to_train=ratio)
+    models = list(dict.fromkeys(table.index.get_level_values(0)))
+    predictions = {name: _test_predictions(run / "finetune" / name) for name in models}
+    threshold = PUBLISHED_THRESHOLD if config.published.logit_threshold else 0.5
+    windows = window_intervals(predictions, threshold, config.seed)
+    comparisons = compare_with_baseline(table, ratio, windows)
+    layers = pd.read_csv(run / "evaluation" / runs.LAYERS, dtype={"layer": str})
     selection = scores[scores.fold == "selection"]
     pretraining = selection.pivot_table(index="model", columns="metric", values="value", sort=False)
     with runs.whole_folder(run / "report") as folder:
@@ -41,7 +54,8 @@ def main() -> None:
         pd.DataFrame([vars(c) for c in comparisons]).to_csv(folder / "comparisons.csv", index=False)
         pretraining.to_csv(folder / "pretraining.csv")
         runs.write_json(folder / "metrics.json", metrics_json(table, comparisons))
-        for name, figure in _figures(run, table).items():
+        layers.to_csv(folder / "layers.csv", index=False)
+        for name, figure in _figures(run, table, predictions, layers).items():
             figure.savefig(folder / f"{name}.png")
         report = markdown_report(
             run=config.run,
@@ -49,6 +63,7 @@ def main() -> None:
             table=table,
             sites=site_means(scores),
             pretraining=pretraining,
+            layers=layer_summary(layers),
             comparisons=comparisons,
         )
         runs.write_text(folder / "report.md", report)
@@ -56,7 +71,9 @@ def main() -> None:
     say(f"report: written to {(run / 'report' / 'report.md').relative_to(runs.ROOT)}")
 
 
-def _figures(run: Path, table: pd.DataFrame) -> dict[str, Figure]:
+def _figures(
+    run: Path, table: pd.DataFrame, predictions: Mapping[str, pd.DataFrame], layers: pd.DataFrame
+) -> dict[str, Figure]:
     phases = [
         (name, records)
         for name in ("baseline", "contrast")
@@ -64,10 +81,8 @@ def _figures(run: Path, table: pd.DataFrame) -> dict[str, Figure]:
     ]
     layouts = {name: pd.read_csv(run / "evaluation" / runs.SELECTION / name / runs.LAYOUT) for name in runs.PRETRAINED}
     any_layout = layouts[runs.PRETRAINED[0]]
-    models = list(dict.fromkeys(table.index.get_level_values(0)))
-    predictions = {name: _test_predictions(run / "finetune" / name) for name in models}
     return {
-        "f1": figures.f1_boxplot({model: table.loc[model]["f1"].tolist() for model in models}),
+        "f1": figures.f1_boxplot({model: table.loc[model]["f1"].tolist() for model in predictions}),
         "pretraining": figures.pretraining_curves(phases, _kept_steps(run)),
         "umap": figures.umap_panels(
             {name: layout[["umap_1", "umap_2"]].to_numpy() for name, layout in layouts.items()},
@@ -75,6 +90,7 @@ def _figures(run: Path, table: pd.DataFrame) -> dict[str, Figure]:
             any_layout.site_type.to_numpy(),
             {name: layout.cluster.to_numpy() for name, layout in layouts.items()},
         ),
+        "layers": figures.layer_maps(layers),
         "curves": figures.score_curves(
             {name: (p.label.to_numpy(), p.probability.to_numpy()) for name, p in predictions.items()}
         ),
@@ -87,7 +103,9 @@ def _kept_steps(run: Path) -> dict[str, int]:
 
 
 def _test_predictions(folder: Path) -> pd.DataFrame:
-    parts = [pd.read_parquet(path) for path in sorted(folder.glob(f"fold-*/{runs.PREDICTIONS}"))]
+    """The test windows of all folds, with a column ``fold``."""
+    paths = sorted(folder.glob(f"fold-*/{runs.PREDICTIONS}"))
+    parts = [pd.read_parquet(path).assign(fold=path.parent.name) for path in paths]
     together = pd.concat(parts)
     return together[together.part == "test"]
 

@@ -98,8 +98,8 @@ def test_the_run_folder_holds_what_the_readme_promises(finished: Path) -> None:
     tiny = finished / "runs" / "tiny"
     assert {path.name for path in tiny.iterdir()} == {"pretrain", "finetune", "evaluation", "report"}
     assert {path.name for path in (tiny / "report").iterdir()} == {
-        "report.md", "metrics.json", "folds.csv", "comparisons.csv", "pretraining.csv",
-        "f1.png", "pretraining.png", "umap.png", "curves.png",
+        "report.md", "metrics.json", "folds.csv", "comparisons.csv", "pretraining.csv", "layers.csv",
+        "f1.png", "pretraining.png", "umap.png", "curves.png", "layers.png",
     }  # fmt: skip
     for model in MODELS:
         for fold in (0, 1):
@@ -116,7 +116,7 @@ def test_metrics_json_has_folds_means_and_comparisons(finished: Path) -> None:
         for scores in (*metrics[model]["folds"], metrics[model]["mean"]):
             assert {"f1", "auroc", "average_precision", "sccs", "nmi"} <= set(scores)
     assert set(metrics["best_sccs"]["against_baseline"]["f1"]) == {
-        "difference", "interval", "p", "p_holm", "detectable_difference",
+        "difference", "interval", "p", "p_holm", "detectable_difference", "effect_size", "interval_over_windows",
     }  # fmt: skip
     assert not metrics["baseline"]["against_baseline"]
 

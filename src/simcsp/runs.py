@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RECORD, DONE = "record.json", "done.json"
 CHECKSUMS = "SHA256SUMS"
 PREDICTIONS, EMBEDDINGS = "predictions.parquet", "test_embeddings.npz"  # of a fold
-SCORES, SELECTION, LAYOUT = "scores.csv", "selection", "layout.csv"  # of the evaluation
+SCORES, LAYERS, SELECTION, LAYOUT = "scores.csv", "layers.csv", "selection", "layout.csv"  # of the evaluation
 PRETRAINED = ("baseline", "best_sccs", "best_nmi")  # encoders that pre-training leaves
 _LIBRARIES = (
     "torch",

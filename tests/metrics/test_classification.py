@@ -4,8 +4,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu
+from sklearn.metrics import precision_recall_fscore_support
 
-from simcsp.metrics.classification import PUBLISHED_THRESHOLD, SCORES, classification_scores, scores_by_site
+from simcsp.metrics.classification import (
+    PUBLISHED_THRESHOLD,
+    SCORES,
+    classification_scores,
+    f1_at,
+    scores_by_site,
+)
 from simcsp.sequence.sites import ACCEPTOR, DONOR
 
 IntArray = NDArray[np.int64]
@@ -66,6 +73,18 @@ def test_no_windows_leave_every_score_undefined() -> None:
     scores = classification_scores(np.array([], dtype=np.int64), np.array([]))
     assert tuple(scores) == SCORES
     assert np.isnan(list(scores.values())).all()
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 8)), min_size=1, max_size=40), st.integers(1, 7))
+def test_scores_are_those_of_scikit_learn(windows: list[tuple[int, int]], eighths: int) -> None:
+    labels, probabilities = np.array(windows).T / [[1], [8]]
+    called = probabilities > eighths / 8
+    found = classification_scores(labels.astype(int), probabilities, eighths / 8)
+    expected = precision_recall_fscore_support(labels, called, average="binary", zero_division=0)
+    assert (found["precision"], found["recall"], found["f1"]) == pytest.approx(expected[:3])
+    assert f1_at(labels.astype(int), probabilities, eighths / 8) == pytest.approx(expected[2])
+    assert found["accuracy"] == pytest.approx((labels == called).mean())
 
 
 def test_site_types_are_scored_apart() -> None:

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.metrics import adjusted_mutual_info_score
+from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, homogeneity_score
 
-from simcsp.metrics.nmi import Nmi, NmiSettings, cluster, leiden, neighbour_graph, nmi, published_leiden
+from simcsp.metrics.clustering import leiden, neighbour_graph, published_leiden
+from simcsp.metrics.nmi import Nmi, NmiSettings, cluster, nmi
 from simcsp.sequence.sites import ACCEPTOR, DONOR
 
 FloatArray = NDArray[np.float64]
@@ -182,6 +183,31 @@ def test_ami_is_that_of_sklearn_averaged_over_site_types(mixture: Mixture) -> No
     each = [adjusted_mutual_info_score(labels[row], result.assignment[row]) for row in rows]
     assert result.ami == pytest.approx(np.mean(each))
     assert result.ami < result.value
+
+
+@pytest.mark.parametrize(("name", "score"), [("ari", adjusted_rand_score), ("homogeneity", homogeneity_score)])
+def test_companions_are_those_of_sklearn_averaged_over_site_types(
+    mixture: Mixture, name: str, score: Callable[..., float]
+) -> None:
+    _, labels, site_types = mixture
+    result = nmi(*mixture, NmiSettings(seeds=1), seed=0)
+    rows = [site_types == site_type for site_type in (DONOR, ACCEPTOR)]
+    assert getattr(result, name) == pytest.approx(np.mean([score(labels[r], result.assignment[r]) for r in rows]))
+
+
+def test_homogeneity_asks_for_pure_clusters_and_not_for_few() -> None:
+    few, many = (nmi(*blobs(per_site), NmiSettings(seeds=1), seed=0) for per_site in (2, 8))
+    assert (few.homogeneity, many.homogeneity) == pytest.approx((1, 1))
+    assert many.value < few.value / 1.9
+
+
+def test_scores_have_the_names_of_the_tables(mixture: Mixture) -> None:
+    result = nmi(*mixture, NmiSettings(seeds=2), seed=0)
+    scores = result.scores()
+    assert list(scores) == [
+        "nmi", "nmi_donor", "nmi_acceptor", "nmi_seed_sd", "ami", "ari", "homogeneity", "clusters",
+    ]  # fmt: skip
+    assert (scores["nmi"], scores["nmi_seed_sd"], scores["ari"]) == (result.value, result.seed_sd, result.ari)
 
 
 def test_random_labels_are_near_zero(mixture: Mixture) -> None:

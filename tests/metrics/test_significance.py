@@ -5,7 +5,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from simcsp.metrics.significance import corrected_t_test, detectable_difference, holm, paired_bootstrap
+from simcsp.metrics.significance import (
+    corrected_t_test,
+    detectable_difference,
+    effect_size,
+    holm,
+    paired_bootstrap,
+)
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.integer]
@@ -114,6 +120,43 @@ def test_impossible_power_is_refused(levels: dict[str, float]) -> None:
         detectable_difference(np.arange(4.0), 0.25, **levels)
 
 
+# Hours of sleep that ten patients gained from one drug minus those from another (Student 1908, Biometrika 6:1; R's
+# data set `sleep`), of which R's paired t.test prints t = -4.0621, df = 9, p-value = 0.002833 and the interval
+# -2.4598858 to -0.7001142.
+SLEEP_1 = np.array([0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0])
+SLEEP_2 = np.array([1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4])
+
+
+def test_paired_test_and_effect_size_of_a_published_example() -> None:
+    test = corrected_t_test(SLEEP_1 - SLEEP_2, 0)
+    assert (round(test.statistic, 4), test.df, round(test.p_value, 6)) == (-4.0621, 9, 0.002833)
+    assert test.interval == pytest.approx((-2.4598858, -0.7001142), abs=1e-7)
+    assert effect_size(SLEEP_1 - SLEEP_2) == pytest.approx(-1.58 / 1.229995, rel=1e-5)  # mean and SD of the differences
+
+
+@pytest.mark.parametrize(("difference", "effect"), [(0.0, 0.0), (0.1, np.inf), (-0.1, -np.inf)])
+def test_effect_of_equal_differences(difference: float, effect: float) -> None:
+    assert effect_size(np.full(3, difference)) == effect
+
+
+def test_seeds_on_the_same_folds_are_averaged_and_not_counted_as_folds() -> None:
+    """Five folds, three seeds each: folds correlate as overlapping training sets make them, seeds share windows."""
+    rng, ratio = np.random.default_rng(0), 2 / 7
+    shared = ratio / (1 + ratio)
+    of_folds = np.sqrt(shared) * rng.normal(size=(2000, 1)) + np.sqrt(1 - shared) * rng.normal(size=(2000, 5))
+    draws = of_folds[:, :, None] + 0.5 * rng.normal(size=(2000, 5, 3))
+    averaged = np.mean([corrected_t_test(d.mean(axis=1), ratio).p_value < 0.05 for d in draws])
+    counted = np.mean([corrected_t_test(d.ravel(), ratio).p_value < 0.05 for d in draws])
+    assert averaged == pytest.approx(0.05, abs=0.015)
+    assert counted > 0.08
+
+
+def test_holm_of_a_published_example() -> None:
+    # That of the documentation of pingouin.holm (Vallat 2018, Journal of Open Source Software 3:1026).
+    p_values = np.array([0.50, 0.003, 0.32, 0.054, 0.0003])
+    assert holm(p_values) == pytest.approx([0.64, 0.012, 0.64, 0.162, 0.0015])
+
+
 def test_holm_worked_by_hand() -> None:
     # sorted .005 .01 .03 .04, times 4 3 2 1: .02 .03 .06 .04, and none may be below the one before
     assert holm(np.array([0.01, 0.04, 0.03, 0.005])) == pytest.approx([0.03, 0.06, 0.06, 0.02])
@@ -147,7 +190,7 @@ def predictions(n: int = 300) -> tuple[IntArray, FloatArray, FloatArray]:
 
 def test_paired_bootstrap_agrees_with_scipy() -> None:
     labels, good, poor = predictions()
-    ours = paired_bootstrap(labels, good, poor, f1, draws=4000, seed=0)
+    ours = paired_bootstrap(labels, good, poor, np.zeros(300, dtype=np.int64), f1, draws=4000, seed=0)
     theirs = stats.bootstrap(
         (labels, good, poor),
         lambda y, a, b: f1(y, a) - f1(y, b),
@@ -162,13 +205,31 @@ def test_paired_bootstrap_agrees_with_scipy() -> None:
     assert ours.low < ours.difference < ours.high
 
 
+def test_a_score_is_the_mean_over_folds_and_windows_stay_in_theirs() -> None:
+    rng = np.random.default_rng(0)
+    labels, folds = rng.integers(0, 2, 90), np.arange(90) % 3
+    good, poor = rng.permutation(90) / 90, rng.permutation(90) / 90 + 0.001  # no value occurs twice
+    seen: set[frozenset[int]] = set()
+
+    def watched(y: IntArray, probabilities: FloatArray) -> float:
+        seen.add(frozenset(np.flatnonzero(np.isin(good, probabilities)) % 3))
+        return f1(y, probabilities)
+
+    result = paired_bootstrap(labels, good, poor, folds, watched, draws=10, seed=0)
+    each = [f1(labels[folds == k], good[folds == k]) - f1(labels[folds == k], poor[folds == k]) for k in range(3)]
+    assert result.difference == pytest.approx(np.mean(each))
+    assert seen - {frozenset()} == {frozenset({0}), frozenset({1}), frozenset({2})}
+
+
 def test_models_that_predict_the_same_differ_by_nothing() -> None:
     labels, good, _ = predictions(40)
-    assert paired_bootstrap(labels, good, good, f1, draws=20, seed=0) == (0.0, 0.0, 0.0)
+    assert paired_bootstrap(labels, good, good, np.zeros(40, dtype=np.int64), f1, draws=20, seed=0) == (0.0, 0.0, 0.0)
 
 
 def test_bootstrap_is_decided_by_its_seed() -> None:
-    first, again, other = (paired_bootstrap(*predictions(60), f1, draws=20, seed=seed) for seed in (0, 0, 1))
+    first, again, other = (
+        paired_bootstrap(*predictions(60), np.zeros(60, dtype=np.int64), f1, draws=20, seed=seed) for seed in (0, 0, 1)
+    )
     assert first == again
     assert first != other
 
@@ -177,15 +238,16 @@ def test_a_metric_undefined_in_a_draw_leaves_no_interval() -> None:
     def sometimes(labels: IntArray, probabilities: FloatArray) -> float:
         return float("nan") if labels.all() else float(probabilities.mean())
 
-    result = paired_bootstrap(np.array([0, 1]), np.ones(2), np.zeros(2), sometimes, draws=50, seed=0)
+    result = paired_bootstrap(np.array([0, 1]), np.ones(2), np.zeros(2), np.arange(2) // 2, sometimes, draws=50, seed=0)
     assert result.difference == 1.0
     assert np.isnan([result.low, result.high]).all()
 
 
 @pytest.mark.parametrize(
-    ("sizes", "draws", "problem"), [((3, 3, 2), 5, "one shape"), ((0, 0, 0), 5, "windows"), ((3, 3, 3), 0, "draw")]
+    ("sizes", "draws", "problem"),
+    [((3, 3, 2, 3), 5, "one shape"), ((3, 3, 3, 2), 5, "one shape"), ((0,) * 4, 5, "windows"), ((3,) * 4, 0, "draw")],
 )
 def test_bootstrap_without_windows_or_draws_is_refused(sizes: tuple[int, ...], draws: int, problem: str) -> None:
-    labels, a, b = (np.ones(size) for size in sizes)
+    labels, a, b, folds = (np.ones(size) for size in sizes)
     with pytest.raises(ValueError, match=problem):
-        paired_bootstrap(labels.astype(np.int64), a, b, f1, draws=draws, seed=0)
+        paired_bootstrap(labels.astype(np.int64), a, b, folds.astype(np.int64), f1, draws=draws, seed=0)

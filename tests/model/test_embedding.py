@@ -9,7 +9,7 @@ from accelerate import Accelerator
 from transformers import AutoModel
 
 from simcsp.model import embedding
-from simcsp.model.embedding import classify, embed
+from simcsp.model.embedding import classify, embed, embed_layers
 from simcsp.model.encoder import SiteClassifier, save_checkpoint
 from simcsp.sequence.alphabet import CLS, SEP, Tokens
 
@@ -62,6 +62,22 @@ def test_embedding_is_that_of_a_plain_loop(
             hidden = plain(input_ids=ids, output_hidden_states=True).hidden_states[layer][0].numpy()
         expected = {"cls": hidden[0], "mean": hidden[1:21].mean(0), "site": hidden[10:12].ravel()}[pooling]
         np.testing.assert_allclose(vector, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 6])
+def test_all_layers_in_one_pass_are_those_embedded_one_by_one(
+    make_encoder: Maker, windows: Tokens, accelerator: Accelerator, monkeypatch: pytest.MonkeyPatch, batch_size: int
+) -> None:
+    encoder = make_encoder(seed=4)
+    monkeypatch.setitem(embedding._TOKENS, "cpu", 22 * batch_size)
+    layers = embed_layers(encoder, windows, accelerator)
+    assert {pooling: states.shape for pooling, states in layers.items()} == {
+        "cls": (6, 3, 16), "mean": (6, 3, 16), "site": (6, 3, 32),
+    }  # fmt: skip
+    for pooling, states in layers.items():
+        for layer in (0, 1, -1):
+            alone = embed(encoder, windows, pooling=pooling, layer=layer, accelerator=accelerator)  # type: ignore[arg-type]
+            np.testing.assert_allclose(states[:, layer], alone, rtol=0, atol=1e-6)
 
 
 def test_encoder_can_be_trained_after_it_was_measured(

@@ -17,7 +17,8 @@ def scores() -> pd.DataFrame:
     """Scores of five models on three folds as the evaluation writes them; AUROC is F1 + 0.01, and so on."""
     rows: list[tuple[str, str, str, str, float]] = []
     for model in MODELS[:3]:
-        rows += [(model, "selection", "all", "sccs", 0.5), (model, "selection", "all", "nmi", 0.25)]
+        measured = {"sccs": 0.5, "nmi": 0.25, "nmi_donor": 0.2, "nmi_acceptor": 0.3, "ami": 0.24, "probe_auroc": 0.9}
+        rows += [(model, "selection", "all", metric, value) for metric, value in measured.items()]
     for model in MODELS:
         for fold, f1 in enumerate(F1[model]):
             for site, shift in (("all", 0.0), ("donor", 0.02), ("acceptor", -0.02)):
@@ -32,3 +33,23 @@ def scores() -> pd.DataFrame:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def layers() -> pd.DataFrame:
+    """Scores of two layers and a mixture as the evaluation writes them; the best by each score is another one."""
+    return pd.DataFrame(
+        [
+            (model, layer, pooling, 0.1 + shift * sccs, 0.2 + shift * nmi, probe, weights)
+            for shift, model in enumerate(MODELS[:3], start=1)
+            for layer, pooling, sccs, nmi, probe, weights in (
+                ("0", "cls", 0.0, 0.01, np.nan, np.nan),
+                ("1", "cls", 0.01, 0.02, 0.7, np.nan),
+                ("mixture", "cls", 0.0, 0.0, 0.8, "0.400 0.600"),
+                ("0", "site", 0.05, 0.0, 0.6, np.nan),
+                ("1", "site", 0.0, 0.04, 0.9, np.nan),
+                ("mixture", "site", 0.0, 0.0, 0.85, "0.100 0.900"),
+            )
+        ],
+        columns=["model", "layer", "pooling", "sccs", "nmi", "probe_auroc", "weights"],
+    )

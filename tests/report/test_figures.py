@@ -3,6 +3,7 @@ from io import BytesIO
 from typing import Any, get_args
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
@@ -11,7 +12,15 @@ from numpy.typing import NDArray
 
 from simcsp.config import Initialisation
 from simcsp.report import figures
-from simcsp.report.figures import COLOURS, TITLES, f1_boxplot, pretraining_curves, score_curves, umap_panels
+from simcsp.report.figures import (
+    COLOURS,
+    TITLES,
+    f1_boxplot,
+    layer_maps,
+    pretraining_curves,
+    score_curves,
+    umap_panels,
+)
 
 F1 = {"baseline": [0.9, 0.91, 0.92], "best_sccs": [0.93, 0.94, 0.95], "logistic_regression": [0.8, 0.7, 0.75]}
 SCCS, NMI, MLM = "validation/sccs", "validation/nmi", "validation/mlm_loss"
@@ -143,6 +152,28 @@ def test_the_picture_of_a_moment_is_one_layout(monkeypatch: pytest.MonkeyPatch, 
     assert len(figure.axes) == 2
     (drawn,) = figure.axes[1].collections
     assert np.asarray(drawn.get_offsets()) == pytest.approx(layout + 1 + 3)
+
+
+# --- layers ----------------------------------------------------------------------------------------------------
+
+
+def test_maps_show_every_score_of_every_encoder_with_its_best_cell_framed(layers: pd.DataFrame) -> None:
+    figure = layer_maps(layers)
+    maps = figure.axes[:9]
+    assert [axes.get_title() for axes in maps[:3]] == ["SCCS", "NMI", "linear probe, AUROC"]
+    assert [axes.get_ylabel() for axes in maps[::3]] == [f"{TITLES[m]}\nlayer" for m in layers.model.unique()]
+    nmi = maps[4]  # of BEST_SCCS
+    assert np.asarray(nmi.images[0].get_array()).tolist() == pytest.approx(
+        np.array([[0.22, 0.2], [0.24, 0.28], [0.2, 0.2]])
+    )
+    assert [text.get_text() for text in nmi.get_yticklabels()] == ["0", "1", "mixture"]
+    assert [text.get_text() for text in nmi.get_xticklabels()] == ["cls", "site"]
+    (frame,) = nmi.patches
+    assert frame.get_xy() == (0.5, 0.5)  # type: ignore[attr-defined]
+    assert [text.get_text() for text in nmi.texts][:2] == ["0.22", "0.20"]
+    assert maps[2].texts[0].get_text() == "–"
+    assert len({axes.images[0].get_clim() for axes in maps[1::3]}) == 1
+    assert is_drawn(figure)
 
 
 # --- curves ------------------------------------------------------------------------------------------------------

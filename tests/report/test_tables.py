@@ -5,21 +5,25 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from sklearn.metrics import f1_score
 
+from simcsp.metrics.significance import Interval
 from simcsp.report.tables import (
     CLASSIFICATION,
     COMPARED,
     Comparison,
     compare_with_baseline,
     fold_scores,
+    layer_summary,
     metrics_json,
     site_means,
     verdict,
+    window_intervals,
 )
 
 MODELS = ["baseline", "best_sccs", "best_nmi", "random", "logistic_regression"]
 RATIO = 2 / 7  # of a split into 2, 1 and 7 parts
-BETTER = Comparison("best_sccs", "f1", 0.03, (0.01, 0.05), 0.01, 0.03, 0.0152)
+BETTER = Comparison("best_sccs", "f1", 0.03, (0.01, 0.05), 0.01, 0.03, 0.0152, 3.0)
 
 
 def compared(scores: pd.DataFrame, model: str, metric: str) -> Comparison:
@@ -70,6 +74,7 @@ def test_comparison_is_the_corrected_t_test_worked_by_hand(scores: pd.DataFrame)
     assert found.difference == pytest.approx(0.03)
     assert found.p == pytest.approx(p)
     assert found.interval == pytest.approx(stats.t(2, 0.03, error).interval(0.95))
+    assert found.effect == pytest.approx(3.0)
     holm = 1 - 0.025 / 4  # four models are compared, and the first of them has to pass this level
     assert found.detectable == pytest.approx(error * (stats.t(2).ppf(holm) + stats.t(2).ppf(0.8)))
     assert p > stats.ttest_1samp([0.03, 0.02, 0.04], 0).pvalue  # the ordinary test would claim more
@@ -91,6 +96,47 @@ def test_folds_are_paired_by_name_and_not_by_place(scores: pd.DataFrame) -> None
         assert c.p == pytest.approx(expected[c.model, c.metric].p)
 
 
+def test_scores_of_several_seeds_are_averaged_within_a_fold(scores: pd.DataFrame) -> None:
+    other = scores.assign(seed=1, value=scores.value + np.where(scores.model == "best_sccs", 0.02, 0.0))
+    both = fold_scores(pd.concat([scores.assign(seed=0), other]))
+    assert list(both.index) == list(fold_scores(scores).index)
+    assert both.loc[("best_sccs", "1"), "f1"] == pytest.approx(0.94 + 0.01)
+
+
+def test_windows_are_resampled_for_both_models_alike() -> None:
+    rng = np.random.default_rng(0)
+    label = np.tile([0, 1], 100)
+    columns = {"fold": np.repeat(["fold-0", "fold-1"], 100), "row": np.arange(200), "label": label}
+    sure = pd.DataFrame({**columns, "probability": np.clip(label + rng.normal(0, 0.4, 200), 0, 1)})
+    unsure = pd.DataFrame({**columns, "probability": np.clip(label + rng.normal(0, 0.9, 200), 0, 1)})
+    found = window_intervals(
+        {"baseline": unsure, "best_sccs": sure.sample(frac=1, random_state=1), "random": unsure}, 0.5, seed=0
+    )
+    assert found["random"] == (0, 0, 0)
+    f1 = [
+        np.mean([f1_score(p.label, p.probability > 0.5) for _, p in table.groupby("fold")]) for table in (sure, unsure)
+    ]
+    difference, low, high = found["best_sccs"]
+    assert difference == pytest.approx(f1[0] - f1[1])
+    assert 0 < low < difference < high
+
+
+def test_interval_over_windows_goes_with_f1_alone(scores: pd.DataFrame) -> None:
+    windows = dict.fromkeys(MODELS[1:], Interval(0.01, -0.02, 0.03))
+    found = compare_with_baseline(fold_scores(scores), RATIO, windows)
+    assert {c.metric for c in found if c.windows == (-0.02, 0.03)} == {"f1"}
+    assert {c.windows for c in found if c.metric != "f1"} == {None}
+
+
+def test_layers_are_summed_up_by_the_best_of_each_score(layers: pd.DataFrame) -> None:
+    summary = layer_summary(layers)
+    assert list(summary.index) == MODELS[:3]
+    assert summary.loc["baseline"].tolist() == [
+        "0.150 (layer 0, site)", "0.240 (layer 1, site)", "0.900 (layer 1, site)", "0.100 0.900 (site)",
+    ]  # fmt: skip
+    assert layer_summary(layers[layers.layer != "mixture"]).weights.tolist() == ["–"] * 3
+
+
 def test_metrics_hold_folds_means_and_comparisons(scores: pd.DataFrame) -> None:
     table = fold_scores(scores)
     content = metrics_json(table, compare_with_baseline(table, RATIO))
@@ -106,7 +152,7 @@ def test_metrics_hold_folds_means_and_comparisons(scores: pd.DataFrame) -> None:
     c = compared(scores, "best_sccs", "f1")
     assert kept["against_baseline"]["f1"] == {
         "difference": c.difference, "interval": list(c.interval), "p": c.p, "p_holm": c.p_holm,
-        "detectable_difference": c.detectable,
+        "detectable_difference": c.detectable, "effect_size": c.effect, "interval_over_windows": None,
     }  # fmt: skip
 
 

@@ -58,9 +58,22 @@ def classification_scores(
         roc_auc_score(labels, scores) if both else np.nan,
         average_precision_score(labels, scores) if both else np.nan,
         accuracy_score(labels, called),
-        matthews_corrcoef(labels, called),
+        matthews_corrcoef(labels, called) if both or (called != labels).any() else 0.0,  # which else warns
     )
     return {name: float(value) for name, value in zip(SCORES, values, strict=True)}
+
+
+def f1_at(labels: NDArray[np.integer], probabilities: NDArray[np.floating], threshold: float = 0.5) -> float:
+    """F1 as in `classification_scores`, without its checks and a hundred times faster: for thousands of resamples.
+
+    Args:
+        labels: ``(n,)`` of 0 and 1.
+        probabilities: ``(n,)`` of label 1.
+        threshold: on the probability.
+    """
+    called = probabilities > threshold
+    positives = np.count_nonzero(called) + np.count_nonzero(labels)
+    return 2 * np.count_nonzero(called & (labels == 1)) / positives if positives else 0.0
 
 
 def scores_by_site(

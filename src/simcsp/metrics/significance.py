@@ -1,10 +1,12 @@
 """Whether a difference between two models is more than chance.
 
 Folds of one data set share training windows, so their scores are not independent and the ordinary t-test finds
-differences that are not there. The corrected test of Nadeau & Bengio (2003) widens the variance for it. The
-bootstrap asks the other question: how far does a difference depend on which windows were in the test part?
+differences that are not there. The corrected test of Nadeau & Bengio (2003) widens the variance for it. Trainings
+with other seeds on the same folds are no further folds: they share the test windows, too. Average them first.
+The bootstrap asks the other question: how far does a difference depend on which windows were in the test part?
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -110,6 +112,24 @@ def detectable_difference(
     return float(quantiles.sum()) * error
 
 
+def effect_size(differences: FloatArray) -> float:
+    """Cohen's d_z of paired differences: their mean in units of their standard deviation (Lakens 2013).
+
+    It says how a difference compares with the scatter from fold to fold, whatever the number of folds. Differences
+    that are all equal have no scatter: 0 if they are 0, else infinite.
+
+    Args:
+        differences: ``(n,)``, as for `corrected_t_test`.
+
+    Raises:
+        ValueError: as `corrected_t_test`.
+
+    >>> round(effect_size(np.array([0.01, 0.02, 0.03])), 3)
+    2.0
+    """
+    return corrected_t_test(differences, 0).statistic / math.sqrt(differences.size)
+
+
 def holm(p_values: FloatArray) -> FloatArray:
     """Adjust the p-values of a family of tests so that the chance of any false claim is bounded (Holm 1979).
 
@@ -141,6 +161,7 @@ def paired_bootstrap(
     labels: NDArray[np.integer],
     probabilities_a: FloatArray,
     probabilities_b: FloatArray,
+    folds: NDArray[np.integer],
     metric: Metric,
     *,
     draws: int,
@@ -148,13 +169,15 @@ def paired_bootstrap(
 ) -> Interval:
     """Percentile interval of the difference of two models' scores on the same windows (Efron 1979).
 
-    Windows are drawn with replacement, the same for both models. It treats windows as independent and the models
-    as given: chance in training and in the choice of the folds is the t-test's matter.
+    Windows of each fold are drawn with replacement, the same for both models; a score is the mean over folds. It
+    treats windows as independent and the models as given: chance in training and in the choice of the folds is the
+    t-test's matter.
 
     Args:
         labels: ``(n,)``.
         probabilities_a: ``(n,)`` of one model.
         probabilities_b: ``(n,)`` of the other, for the same windows.
+        folds: ``(n,)`` that each window was tested in; all equal where there is one test part.
         metric: score of labels and probabilities.
         draws: number of resamples.
         seed: of the resamples.
@@ -166,14 +189,22 @@ def paired_bootstrap(
     Raises:
         ValueError: if shapes disagree, or there are no windows or no draws.
     """
-    if not (labels.ndim == 1 and labels.shape == probabilities_a.shape == probabilities_b.shape):
-        raise ValueError("labels and both probabilities must have one shape (n,)")
+    if not (labels.ndim == 1 and labels.shape == probabilities_a.shape == probabilities_b.shape == folds.shape):
+        raise ValueError("labels, both probabilities and folds must have one shape (n,)")
     if not labels.size or draws < 1:
         raise ValueError("a bootstrap needs windows and at least one draw")
+    parts = [
+        tuple(column[folds == fold] for column in (labels, probabilities_a, probabilities_b))
+        for fold in np.unique(folds)
+    ]
+    rng = np.random.default_rng(seed)
 
-    def difference(rows: NDArray[np.int64]) -> float:
-        return metric(labels[rows], probabilities_a[rows]) - metric(labels[rows], probabilities_b[rows])
+    def difference(*, drawn: bool) -> float:
+        of_folds = []
+        for y, a, b in parts:
+            rows = rng.integers(y.size, size=y.size) if drawn else slice(None)
+            of_folds.append(metric(y[rows], a[rows]) - metric(y[rows], b[rows]))
+        return float(np.mean(of_folds))
 
-    rng, n = np.random.default_rng(seed), labels.size
-    low, high = np.percentile([difference(rng.integers(n, size=n)) for _ in range(draws)], [2.5, 97.5])
-    return Interval(difference(np.arange(n)), float(low), float(high))
+    low, high = np.percentile([difference(drawn=True) for _ in range(draws)], [2.5, 97.5])
+    return Interval(difference(drawn=False), float(low), float(high))

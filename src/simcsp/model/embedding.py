@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from simcsp.config import Pooling
 from simcsp.model.encoder import SiteClassifier
-from simcsp.model.states import encode
+from simcsp.model.states import encode, pooled_states
 from simcsp.sequence.alphabet import Tokens, with_special_tokens
 
 _TOKENS = {"cpu": 1 << 12, "cuda": 1 << 16}  # at a time: what stays in the caches of one, and keeps the other busy
@@ -28,6 +28,25 @@ def embed(
         batches = batches_of(with_special_tokens(windows), accelerator)
         parts = [encode(encoder, batch, pooling=pooling, layer=layer).pooled for batch in batches]
     return torch.cat(parts).float().cpu().numpy()
+
+
+def embed_layers(encoder: PreTrainedModel, windows: Tokens, accelerator: Accelerator) -> dict[str, Floats]:
+    """Every hidden state pooled in every way, without dropout: pooling → ``(n, layers + 1, P)``, layer 0 the embedding.
+
+    One forward pass for all of them. What is kept of a window is its pooled vectors, 16 bytes × layers × width: 57 kB
+    for SpliceBERT.
+    """
+    ready(encoder, accelerator)
+    pooled: dict[str, Floats] = {}
+    done = 0
+    with torch.inference_mode(), accelerator.autocast():
+        for batch in batches_of(with_special_tokens(windows), accelerator):
+            for pooling, states in pooled_states(encoder, batch).items():
+                if pooling not in pooled:
+                    pooled[pooling] = np.empty((len(windows), *states.shape[1:]), dtype=np.float32)
+                pooled[pooling][done : done + len(batch)] = states.float().cpu().numpy()
+            done += len(batch)
+    return pooled
 
 
 def classify(classifier: SiteClassifier, windows: Tokens, accelerator: Accelerator) -> tuple[Floats, Floats]:

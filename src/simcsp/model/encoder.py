@@ -97,6 +97,12 @@ def load_checkpoint(folder: Path, *, dropout: float, tokens: int) -> PreTrainedM
     return model
 
 
+def initial_files(config: EncoderConfig) -> dict[str, str]:
+    """Path → hash of the files of the checkpoint that ``config`` starts from; empty if it starts from scratch."""
+    paths = (Path(config.init) / name for name in ("config.json", "model.safetensors", "pytorch_model.bin"))
+    return {str(path): runs.sha256(path) for path in paths if path.is_file()}
+
+
 def random_encoder(folder: Path, *, dropout: float, seed: int) -> PreTrainedModel:
     """A model of the architecture in ``folder`` with fresh random weights.
 

@@ -8,7 +8,7 @@ Shapes: ``B`` windows, ``T`` tokens with ``[CLS]`` and ``[SEP]``, ``D`` width of
 """
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
@@ -84,6 +84,21 @@ def hidden_state(model: PreTrainedModel, tokens: Tensor, layer: int) -> Tensor:
     layer %= depth + 1
     hidden = _through(model, _embedded(model, tokens), 0, layer)
     return _normed(model, hidden) if layer == depth else hidden
+
+
+def pooled_states(model: PreTrainedModel, tokens: Tensor) -> dict[Pooling, Tensor]:
+    """Every hidden state pooled in every way, in one pass: ``(B, T)`` → pooling → ``(B, layers + 1, P)``.
+
+    No more than one hidden state of all tokens is held at a time.
+    """
+    hidden, depth = _embedded(model, tokens), len(_layers(model))
+    pooled: dict[Pooling, list[Tensor]] = {pooling: [] for pooling in get_args(Pooling)}
+    for layer in range(depth + 1):
+        hidden = _through(model, hidden, layer - 1, layer) if layer else hidden
+        shown = _normed(model, hidden) if layer == depth else hidden
+        for pooling, found in pooled.items():
+            found.append(pool(shown, pooling))
+    return {pooling: torch.stack(found, dim=1) for pooling, found in pooled.items()}
 
 
 def parameters_below(model: PreTrainedModel, layer: int) -> Iterator[nn.Parameter]:

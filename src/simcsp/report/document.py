@@ -6,9 +6,21 @@ from typing import Any
 import pandas as pd
 
 from simcsp.report.figures import TITLES
-from simcsp.report.tables import METRICS, Comparison, verdict
+from simcsp.report.tables import DRAWS, METRICS, Comparison, verdict
 
-NAMES = {"f1": "F1", "auroc": "AUROC", "average_precision": "average precision", "sccs": "SCCS", "nmi": "NMI"}
+NAMES = {
+    "f1": "F1",
+    "auroc": "AUROC",
+    "average_precision": "average precision",
+    "sccs": "SCCS",
+    "nmi": "NMI",
+    "nmi_seed_sd": "NMI, SD over seeds",
+    "clusters": "clusters",
+    "ami": "AMI",
+    "ari": "ARI",
+    "homogeneity": "homogeneity",
+    "probe_auroc": "linear probe, AUROC",
+}
 
 
 def markdown_report(
@@ -18,6 +30,7 @@ def markdown_report(
     table: pd.DataFrame,
     sites: pd.DataFrame,
     pretraining: pd.DataFrame,
+    layers: pd.DataFrame,
     comparisons: list[Comparison],
 ) -> str:
     """Put the report together.
@@ -27,7 +40,8 @@ def markdown_report(
         facts: what was run on what, name → value.
         table: test scores per model and fold.
         sites: mean test scores for donors and acceptors apart.
-        pretraining: SCCS and NMI of the pre-trained encoders on the selection part.
+        pretraining: SCCS, NMI and what goes with it, of the pre-trained encoders on the selection part.
+        layers: from :func:`simcsp.report.tables.layer_summary`.
         comparisons: every model against BASELINE.
     """
     sections = [
@@ -45,16 +59,26 @@ def markdown_report(
         "### Against BASELINE",
         _comparisons(comparisons),
         "Differences are paired over folds; intervals and p values are of the corrected resampled t test (Nadeau "
-        "and Bengio 2003), p corrected by Holm over the models of one metric.",
+        "and Bengio 2003), p corrected by Holm over the models of one metric. d_z is the difference in units of its "
+        "standard deviation over folds. The interval over windows is another one: a bootstrap of the test windows, "
+        f"{DRAWS:,} draws within folds, with the models as they are.",
         "### Donors and acceptors apart",
         _sites(sites),
         "## Pre-trained, not fine-tuned",
         _pretraining(pretraining),
-        "On the selection part, which is in no fold; BEST_SCCS and BEST_NMI were chosen there.",
+        "On the selection part, which is in no fold; BEST_SCCS and BEST_NMI were chosen there. NMI, AMI, ARI and "
+        "homogeneity compare clusters with labels within donors and within acceptors, then average. The linear probe "
+        "is a logistic regression on the embeddings, every window held out with its group.",
         "![SCCS, NMI and MLM loss over pre-training](pretraining.png)",
         "![UMAP of the selection part](umap.png)",
         "UMAP is drawn after everything was computed and feeds no number: clusters come from the neighbour graph "
         "in the space of principal components.",
+        "### Layers and poolings",
+        _layers(layers),
+        "![SCCS, NMI and linear probe of every layer and pooling](layers.png)",
+        "Layer 0 is the embedding. A mixture adds all layers with positive weights that sum to 1, learnt with a linear "
+        "probe; every window is mixed by weights learnt without its group. The weights shown are those of layers 0, "
+        "1, … under the pooling whose mixture a probe reads best.",
         "## What to distrust",
         DISTRUST,
     ]
@@ -62,7 +86,7 @@ def markdown_report(
 
 
 DISTRUST = """- BEST_SCCS and BEST_NMI were chosen on the selection part among several checkpoints, so their scores
-  there are a little too high; the test part was not looked at.
+  there are a little too high; the test part was not looked at. The best cells of the heat maps are chosen, too.
 - Folds share training windows. The test above corrects for it, and with few folds it can only see large
   differences: read the column "would have been seen".
 - SCCS rests on one draw of pairs, the same for every model of a part. Its standard error is about one over the
@@ -77,15 +101,13 @@ DISTRUST = """- BEST_SCCS and BEST_NMI were chosen on the selection part among s
 
 def answer(comparisons: list[Comparison]) -> str:
     """The question of the run, answered in one paragraph."""
-    sentences = []
-    for model in ("best_sccs", "best_nmi"):
-        found = [c for c in comparisons if c.model == model and c.metric == "f1"]
-        for c in found:
-            low, high = c.interval
-            sentences.append(
-                f"{TITLES[model]} against BASELINE: F1 {c.difference:+.4f} "
-                f"(95 % interval {low:+.4f} to {high:+.4f}, p = {c.p_holm:.2g}): {verdict(c)}."
-            )
+    sentences = [
+        f"{TITLES[model]} against BASELINE: F1 {c.difference:+.4f} "
+        f"(95 % interval {_range(c.interval)}, p = {c.p_holm:.2g}): {verdict(c)}."
+        for model in ("best_sccs", "best_nmi")
+        for c in comparisons
+        if (c.model, c.metric) == (model, "f1")
+    ]
     none = "No contrastively pre-trained encoder was fine-tuned in this run."
     return "**Does contrastive pre-training help?** " + (" ".join(sentences) or none)
 
@@ -110,7 +132,9 @@ def _comparisons(comparisons: list[Comparison]) -> str:
             TITLES.get(c.model, c.model),
             NAMES[c.metric],
             f"{c.difference:+.4f}",
-            f"{c.interval[0]:+.4f} to {c.interval[1]:+.4f}",
+            _range(c.interval),
+            "–" if c.windows is None else _range(c.windows),
+            f"{c.effect:+.2f}",
             f"{c.p:.2g}",
             f"{c.p_holm:.2g}",
             f"{c.detectable:.4f}",
@@ -118,8 +142,8 @@ def _comparisons(comparisons: list[Comparison]) -> str:
         ]
         for c in comparisons
     ]
-    header = ["model", "metric", "difference", "95 % interval", "p", "p (Holm)", "would have been seen", "in words"]
-    return _table(header, rows)
+    header = ["model", "metric", "difference", "95 % interval", "over windows", "d_z"]
+    return _table([*header, "p", "p (Holm)", "would have been seen", "in words"], rows)
 
 
 def _sites(sites: pd.DataFrame) -> str:
@@ -130,11 +154,18 @@ def _sites(sites: pd.DataFrame) -> str:
 
 
 def _pretraining(pretraining: pd.DataFrame) -> str:
-    rows = [
-        [TITLES.get(m, m), *(_number(v) for v in row)]
-        for m, row in zip(pretraining.index, pretraining.to_numpy(), strict=True)
-    ]
-    return _table(["encoder", *(NAMES[str(metric)] for metric in pretraining.columns)], rows)
+    shown = [metric for metric in NAMES if metric in pretraining]
+    rows = [[TITLES.get(m, m), *(_number(pretraining.at[m, metric]) for metric in shown)] for m in pretraining.index]
+    return _table(["encoder", *(NAMES[metric] for metric in shown)], rows)
+
+
+def _layers(layers: pd.DataFrame) -> str:
+    rows = [[TITLES.get(m, m), *row] for m, row in zip(layers.index, layers.to_numpy().tolist(), strict=True)]
+    return _table(["encoder", *(f"best {NAMES[score]}" for score in layers.columns[:-1]), "weights of a mixture"], rows)
+
+
+def _range(interval: tuple[float, float]) -> str:
+    return f"{interval[0]:+.4f} to {interval[1]:+.4f}"
 
 
 def _number(value: float) -> str:

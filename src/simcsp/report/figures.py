@@ -5,8 +5,11 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve, roc_curve
 
@@ -29,6 +32,7 @@ TITLES = {
     "random": "random start",
     "logistic_regression": "logistic regression",
 }
+LAYER_SCORES = {"sccs": "SCCS", "nmi": "NMI", "probe_auroc": "linear probe, AUROC"}
 _CLASSES = (
     ("decoy GT", 0, 0, SKY, "o"),
     ("donor", 1, 0, BLUE, "o"),
@@ -130,6 +134,32 @@ def umap_figure(
     return umap_panels({"now": umap_layout(embeddings, seed)}, label, site_type, {"now": clusters})
 
 
+def layer_maps(layers: pd.DataFrame) -> Figure:
+    """Heat maps of layers × poolings: one row of maps per encoder, one column per score.
+
+    Colours of one score mean the same for every encoder; the best cell of a map has a frame.
+
+    Args:
+        layers: ``model``, ``layer``, ``pooling`` and the scores of `LAYER_SCORES`, in the order to be drawn.
+    """
+    models = list(dict.fromkeys(layers.model))
+    height = 0.5 + 0.25 * layers.layer.nunique()
+    figure = Figure(figsize=(8.6, 0.8 + height * len(models)))
+    axes = figure.subplots(len(models), len(LAYER_SCORES), squeeze=False)
+    for column, (score, title) in enumerate(LAYER_SCORES.items()):
+        limits = (layers[score].min(), layers[score].max())
+        for row, model in enumerate(models):
+            table = layers[layers.model == model].pivot_table(
+                index="layer", columns="pooling", values=score, sort=False, dropna=False
+            )
+            image = _heat_map(axes[row, column], table, limits)
+            axes[row, column].set_ylabel(f"{TITLES.get(model, model)}\nlayer" if column == 0 else "")
+        axes[0, column].set_title(title, fontsize=10)
+        axes[-1, column].set_xlabel("pooling")
+        figure.colorbar(image, ax=axes[:, column].tolist(), location="bottom", fraction=0.05, pad=0.02, aspect=30)
+    return figure
+
+
 def score_curves(predictions: Mapping[str, tuple[NDArray[np.integer], NDArray[np.floating]]]) -> Figure:
     """ROC and precision–recall curves over the test windows of all folds together."""
     figure = Figure(figsize=(8.4, 3.8))
@@ -146,6 +176,24 @@ def score_curves(predictions: Mapping[str, tuple[NDArray[np.integer], NDArray[np
     right.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.01))
     left.legend(loc="lower right")
     return figure
+
+
+def _heat_map(axes: Axes, table: pd.DataFrame, limits: tuple[float, float]) -> AxesImage:
+    """Cells with their numbers; the layer nearest to the input at the bottom."""
+    values = table.to_numpy(dtype=np.float64)
+    image = axes.imshow(values, cmap="cividis", vmin=limits[0], vmax=limits[1], aspect="auto", origin="lower")
+    middle = sum(limits) / 2
+    for (row, column), value in np.ndenumerate(values):
+        text, colour = ("–", BLACK) if np.isnan(value) else (f"{value:.2f}", BLACK if value > middle else "white")
+        axes.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
+    if np.isfinite(values).any():
+        row, column = np.unravel_index(np.nanargmax(values), values.shape)
+        corner = (column - 0.5, row - 0.5)
+        axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=RED, linewidth=1.8, clip_on=False))
+    axes.set_xticks(range(table.shape[1]), table.columns)
+    axes.set_yticks(range(table.shape[0]), table.index)
+    axes.tick_params(length=0, labelsize=8)
+    return image
 
 
 def _scatter_labels(
