@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from simcsp.config import PhaseConfig, PretrainConfig
 from simcsp.datasets.corpus import Corpus, Drawn
-from simcsp.model.contrastive import contrastive_loss
+from simcsp.model.contrastive import Contrast, contrastive_loss
 from simcsp.model.encoder import SiteClassifier, load_checkpoint
 from simcsp.model.objectives import HEAD, WEIGHTS, ClassificationObjective, PretrainingObjective
 from simcsp.sequence.alphabet import MASK, Tokens
@@ -149,7 +149,7 @@ def test_without_dropout_the_two_views_are_one(make_encoder: Maker, windows: Tok
     batch = batch_of(windows, SIMCSP)
     hidden = model(input_ids=batch["tokens"][:, 0].long(), output_hidden_states=True).hidden_states[-1]
     vectors = hidden[:, 10:12].reshape(6, -1)
-    expected = contrastive_loss(vectors, vectors, SIMCSP.temperature)
+    expected = contrastive_loss(vectors, vectors, Contrast(SIMCSP.temperature))
     losses = objective_of(model, SIMCSP)(**batch)
     torch.testing.assert_close(losses["loss"], expected, rtol=0, atol=1e-5)
 

@@ -15,7 +15,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from simcsp.config import EncoderConfig, PhaseConfig, PretrainConfig
 from simcsp.datasets.corpus import Drawn
 from simcsp.errors import InputError
-from simcsp.model.contrastive import contrastive_loss, negatives_per_anchor
+from simcsp.model.contrastive import contrastive_loss
 from simcsp.model.encoder import load_encoder
 from simcsp.model.mlm import mlm_total
 from simcsp.model.objectives import PretrainingObjective
@@ -93,7 +93,10 @@ def test_without_dropout_chunks_have_the_losses_and_gradients_of_the_batch(
     expected = gradients(objective)
     losses = InChunks(objective, size, WINDOWS, accelerator)(objective, batch, accelerator, 1, 2)
     if "origin" in batch:
-        assert losses.pop("negatives_per_anchor") == negatives_per_anchor(batch["origin"])
+        assert (
+            losses.pop("negatives_per_anchor")
+            == objective.contrast(batch.get("origin"), batch.get("kind")).negatives_per_anchor()
+        )
     assert_alike({name: loss.detach() for name, loss in expected_losses.items()}, losses)
     assert_alike(expected, gradients(objective))
 
@@ -119,7 +122,9 @@ class OneGraph:
             losses = self.objective(**part, **whole, contrast=keep)
             mlm = mlm + losses.get("mlm_loss", torch.zeros(()))
         first_views, second_views = (torch.cat(side) for side in zip(*views, strict=True))
-        contrastive = contrastive_loss(first_views, second_views, phase.temperature, batch["origin"])
+        contrastive = contrastive_loss(
+            first_views, second_views, self.objective.contrast(batch.get("origin"), batch.get("kind"))
+        )
         return phase.mlm_weight * mlm + phase.contrastive_weight * contrastive
 
 
