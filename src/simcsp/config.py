@@ -575,8 +575,8 @@ class RunConfig:
             "positives of two species need data.orthologues",
         )
         _require(
-            min(self.data.window, *(self.pretrain.lengths or ())) - 2 * max(p.views.shift for p in phases) >= 20,
-            "views.shift leaves less than 20 nt that two views have in common",
+            min((self.data.window, *(self.pretrain.lengths or ()))) - 4 * max(p.views.shift for p in phases) >= 20,
+            "views.shift moves the site too near to the end of a window: it needs four times as many nt and 20",
         )
         _require(self.processes >= 0, "processes must not be negative; 0 takes all visible GPUs")
         _require(
