@@ -53,7 +53,14 @@ DIGITS = {"SCCS": 3, "NMI": 3, "contrastive loss": 3, "the same, weights dropped
 class PlainObjective(PretrainingObjective):
     """The same losses from the hidden states of Hugging Face's own forward pass, all layers at every token."""
 
-    def _encode(self, tokens: Tensor, places: Tensor | None) -> Encoded:
+    def _encode(
+        self,
+        tokens: Tensor,
+        places: Tensor | None,
+        shift: Tensor | None = None,  # noqa: ARG002 - sites are in the middle here, and
+        *,
+        pooled: bool = True,  # noqa: ARG002 - views are of the corpus
+    ) -> Encoded:
         states = self.encoder.base_model(input_ids=tokens.flatten(0, 1).long(), output_hidden_states=True).hidden_states
         last, row = states[-1], torch.arange(len(states[-1]), device=tokens.device)[:, None]
         at_places = last[:, :0] if places is None else last[row, places.flatten(0, 1)]

@@ -16,12 +16,15 @@ import numpy as np
 
 from simcsp import runs
 from simcsp.command_line import parse_config
-from simcsp.config import RunConfig, as_plain
+from simcsp.config import RunConfig, WindowSource, as_plain
 from simcsp.console import run_script, say
 from simcsp.datasets.corpus import Corpus, write_corpus
 from simcsp.datasets.exposure import exposed_windows, exposure_record
+from simcsp.datasets.orthologues import read_orthologues, whole_sites
+from simcsp.datasets.pairs import LABELLED, ORTHOLOGUES
 from simcsp.datasets.readers import READERS
-from simcsp.datasets.splits import assign_parts, require_usable_parts, split_record
+from simcsp.datasets.set_apart import set_apart
+from simcsp.datasets.splits import assign_parts, pretraining_rows, require_usable_parts, split_record
 from simcsp.datasets.windows import WindowTable, concatenate, drop_duplicates, save_windows
 from simcsp.download.command import download
 from simcsp.errors import InputError
@@ -52,9 +55,11 @@ def _prepare(config: RunConfig, target: Path) -> None:
     tallies: list[Tally] = []
     with runs.whole_folder(target / "corpus") as folder:
         tallies += write_corpus(config.data, folder, CACHE)
-    table, window_tallies = _windows(config)
-    with runs.whole_folder(target / "windows") as folder:
-        save_windows(table, folder)
+    tables, window_tallies = _tables(config)
+    for name, one in tables.items():
+        with runs.whole_folder(target / name) as folder:
+            save_windows(one, folder)
+    table = tables["windows"]
     tallies += window_tallies
     for tally in tallies:
         say(str(tally))
@@ -62,7 +67,7 @@ def _prepare(config: RunConfig, target: Path) -> None:
     size = Corpus(target / "corpus", config.data.window).size
     manifest = {
         "corpus nucleotides": size,
-        "windows": len(table.label),
+        **{name: len(one.label) for name, one in tables.items()},
         "assemblies": _assemblies(config),
         "sources": [tally.as_dict() for tally in tallies],
         "split": split_record(table, config.split),
@@ -77,7 +82,8 @@ def _prepare(config: RunConfig, target: Path) -> None:
 def _assemblies(config: RunConfig) -> dict[str, dict[str, object]]:
     """FASTA → its assembly, where it can be told, and the lengths of its contigs."""
     paths = {source.sequences for source in config.data.corpus if source.format == "genome"}
-    paths |= {source.fasta for source in config.data.windows if source.fasta is not None}
+    paths |= {one.fasta for one in (*config.data.windows, *config.data.labelled) if one.fasta is not None}
+    paths |= {path for source in config.data.orthologues for path in (source.fasta, *source.others)}
     genomes = {str(path): Genome(config.data.root / path, CACHE) for path in sorted(paths)}
     return {
         path: {"assembly": identify(genome.lengths) or "unknown", "contigs": genome.lengths}
@@ -96,27 +102,51 @@ def _simulate(config: RunConfig) -> None:
         say(f"prepare: simulated genomes of {', '.join(one.name for one in species)} written to {folder}")
 
 
-def _windows(config: RunConfig) -> tuple[WindowTable, list[Tally]]:
-    if not config.data.windows:
+def _tables(config: RunConfig) -> tuple[dict[str, WindowTable], list[Tally]]:
+    """Folder → windows: for choices and folds, and, apart from them, those that pre-training takes pairs from."""
+    data, split = config.data, config.split
+    if not data.windows:
         raise InputError("the configuration names no source of windows", hint="Add at least one under data.windows")
+    raw, tallies = _read(data.windows, config)
+    table = assign_parts(raw, split)
+    require_usable_parts(table, split)
+    rows = pretraining_rows(table, split)
+    evaluated, candidates = np.delete(np.arange(len(table.label)), rows), [raw.take(rows)]
+    tables = {"windows": table.take(evaluated)}
+    if data.labelled:
+        more, more_tallies = _read(data.labelled, config, first=len(data.windows))
+        candidates.append(more)
+        tallies += more_tallies
+    if rows.size or data.labelled:
+        tallies.append(Tally("windows", "labelled, for pre-training"))
+        tables[LABELLED] = set_apart(concatenate(candidates), raw.take(evaluated), split, tallies[-1])
+    for source in data.orthologues:
+        sites, more_tallies = read_orthologues(source, data, CACHE)
+        tallies += [*more_tallies, Tally("windows", "orthologues, for pre-training")]
+        kept = whole_sites(sites, set_apart(sites, raw.take(evaluated), split, tallies[-1]), tallies[-1])
+        tables[ORTHOLOGUES] = concatenate([tables[ORTHOLOGUES], kept]) if ORTHOLOGUES in tables else kept
+    return tables, tallies
+
+
+def _read(sources: tuple[WindowSource, ...], config: RunConfig, first: int = 0) -> tuple[WindowTable, list[Tally]]:
+    """Windows of some sources without duplicates; ``first`` is the number of the first of all sources."""
     tables, tallies = [], []
-    for number, source in enumerate(config.data.windows):
+    for number, source in enumerate(sources, first):
         rng = np.random.default_rng([config.data.seed, number])
         table, source_tallies = READERS[source.format](source, config.data, CACHE, rng)
         tables.append(table)
         tallies += source_tallies
     duplicates = Tally("windows", "all sources together")
-    table = drop_duplicates(concatenate(tables), duplicates)
-    table = assign_parts(table, config.split)
-    require_usable_parts(table, config.split)
-    return table, [*tallies, duplicates]
+    return drop_duplicates(concatenate(tables), duplicates), [*tallies, duplicates]
 
 
 def _input_hashes(config: RunConfig) -> dict[str, str]:
     """Hash of every file the configuration names."""
     paths: set[Path] = set()
-    for source in (*config.data.corpus, *config.data.windows):
+    data = config.data
+    for source in (*data.corpus, *data.windows, *data.labelled, *data.orthologues):
         paths |= {value for value in vars(source).values() if isinstance(value, Path)}
+    paths |= {other for source in data.orthologues for other in source.others}
     files = {str(path): config.data.root / path for path in sorted(paths)}
     for path in files.values():
         require_readable(path)

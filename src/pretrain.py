@@ -18,6 +18,7 @@ from simcsp.command_line import parse_config
 from simcsp.config import RunConfig
 from simcsp.console import run_script, say
 from simcsp.datasets.corpus import Corpus
+from simcsp.datasets.pairs import load_pairs
 from simcsp.datasets.splits import selection_rows
 from simcsp.datasets.windows import load_windows
 from simcsp.model.encoder import initial_files, load_checkpoint, load_encoder, save_checkpoint
@@ -48,11 +49,13 @@ def main() -> None:
         encoder = load_encoder(config.encoder, tokens, config.seed)
     say(f"pretrain: {encoder.num_parameters():,} parameters on {describe(accelerator)}")
 
+    baseline, contrast = config.pretrain.baseline, config.pretrain.contrast
+    pairs_of = {phase: load_pairs(prepared, phase) for phase in (baseline, contrast)}
     shared = (config, corpus, selection)
     if not (folder / "baseline").exists():
-        if config.pretrain.baseline.steps:
-            phase = config.pretrain.baseline
-            run_phase("baseline", encoder, phase, *shared, folder / "phase-baseline", accelerator, {})
+        if baseline.steps:
+            inside = folder / "phase-baseline"
+            run_phase("baseline", encoder, baseline, *shared, inside, accelerator, {}, pairs_of[baseline])
         if accelerator.is_main_process:
             with runs.whole_folder(folder / "baseline") as target:
                 save_checkpoint(encoder, target)
@@ -60,8 +63,8 @@ def main() -> None:
     accelerator.wait_for_everyone()
     encoder = load_checkpoint(folder / "baseline", dropout=config.encoder.dropout, tokens=tokens)
     select = {SCCS: folder / "best_sccs", NMI: folder / "best_nmi"}
-    phase = config.pretrain.contrast
-    done = run_phase("contrast", encoder, phase, *shared, folder / "phase-contrast", accelerator, select)
+    inside = folder / "phase-contrast"
+    done = run_phase("contrast", encoder, contrast, *shared, inside, accelerator, select, pairs_of[contrast])
     if accelerator.is_main_process:
         runs.close_stage(folder, {"best": done.best})
     accelerator.end_training()

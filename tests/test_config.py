@@ -13,11 +13,13 @@ from simcsp.config import (
     EncoderConfig,
     FinetuneConfig,
     OptimiserConfig,
+    OrthologueSource,
     PhaseConfig,
     PretrainConfig,
     PublishedConfig,
     RunConfig,
     SplitConfig,
+    ViewConfig,
     WindowSource,
     as_plain,
 )
@@ -30,6 +32,9 @@ TEXT: dict[str, Any] = {
     "positives": Path("p"),
     "negatives": Path("n"),
 }
+
+SITES: dict[str, Any] = {"format": "sites", "species": "x", "fasta": Path("x.fa"), "sites": Path("x.bed")}
+LABELS: dict[str, Any] = {"contrastive_weight": 1.0, "positives": "label"}
 
 
 @pytest.mark.parametrize(
@@ -73,6 +78,29 @@ TEXT: dict[str, Any] = {
         (PhaseConfig, {"mlm_weight": -1}, "loss weights must not be negative"),
         (PhaseConfig, {"mlm_weight": 0}, "one of the loss weights must be above 0"),
         (PhaseConfig, {"temperature": 0}, "temperature must be above 0"),
+        (PhaseConfig, {"contrastive_weight_end": -1}, "loss weights must not be negative"),
+        (PhaseConfig, {"positives": "label"}, "positives and views are SimCSP's"),
+        (PhaseConfig, {"views": ViewConfig(shift=1)}, "positives and views are SimCSP's"),
+        (PhaseConfig, {"hard_negative_weight": 0}, "hard_negative_weight must be above 0"),
+        (PhaseConfig, {**LABELS, "batch_size": 3}, "batch_size must be at least 4"),
+        (ViewConfig, {"shift": -1}, "views.shift"),
+        (ViewConfig, {"mutated": 1}, "views.mutated is a share"),
+        (ViewConfig, {"core": 3}, "views.core is an even number"),
+        (OrthologueSource, {"species": "x", "table": Path("t"), "fasta": Path("f"), "others": ()}, "has others"),
+        (RunConfig, {"pretrain": PretrainConfig(contrast=PhaseConfig(**LABELS))}, "positives of one label need labels"),
+        (
+            RunConfig,
+            {"pretrain": PretrainConfig(contrast=PhaseConfig(**LABELS | {"positives": "orthologue"}))},
+            "need data.orthologues",
+        ),
+        (
+            RunConfig,
+            {"pretrain": PretrainConfig(contrast=PhaseConfig(contrastive_weight=1, views=ViewConfig(shift=46)))},
+            "views.shift moves the site too near",
+        ),
+        (SplitConfig, {"pretraining": -1}, "pretraining must not be negative"),
+        (WindowSource, {**SITES, "decoys": DecoyConfig(ratio=2)}, "unless it has a min_score"),
+        (WindowSource, {**SITES, "min_score": 1, "decoys": DecoyConfig(regions=("exon",))}, "knows no exons"),
         (PretrainConfig, {"contrast": PhaseConfig(steps=0)}, "contrast.steps must be above 0"),
         (PretrainConfig, {"mask_share": 0}, "mask_share is a share"),
         (FinetuneConfig, {"batch_size": 1}, "batch_size must be at least 2"),
@@ -110,6 +138,17 @@ def test_nonsense_is_refused_when_built(cls: type, fields: dict[str, Any], probl
         (EncoderConfig, {"hidden": 32, "heads": 4, "dropout": 0}),
         (OptimiserConfig, {"warmup": 0, "weight_decay": 0, "batch_size": 2}),
         (PhaseConfig, {"steps": 0, "mlm_weight": 0, "contrastive_weight": 0.1}),
+        (PhaseConfig, {"mlm_weight": 0, "contrastive_weight_end": 0.1, "views": ViewConfig(shift=1)}),
+        (WindowSource, {**SITES, "min_score": 0.5, "decoys": DecoyConfig(ratio=2)}),
+        (
+            RunConfig,
+            {
+                "pretrain": PretrainConfig(
+                    contrast=PhaseConfig(contrastive_weight=1, positives="label", views=ViewConfig(shift=45))
+                ),
+                "split": SplitConfig(pretraining=1),
+            },
+        ),
         (FinetuneConfig, {"initialisations": ("baseline",), "labels": 0, "head_dropout": 0}),
         (RunConfig, {"run": "Demo-200_b.1"}),
     ],

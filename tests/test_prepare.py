@@ -11,6 +11,7 @@ import pytest
 
 import prepare
 from simcsp import runs
+from simcsp.datasets.windows import load_windows
 
 if TYPE_CHECKING:
     from tests.conftest import PublishedFormats
@@ -63,3 +64,30 @@ def test_every_source_accounts_for_its_records(prepared: Path) -> None:
     for source in sources:
         assert source["read"] == source["kept"] + sum(source["dropped"].values())
     assert content(prepared / "manifest.json")["windows"] == sources[-1]["kept"] == 140
+
+
+def test_windows_for_pretraining_with_labels_are_folders_of_their_own_and_change_no_fold(
+    published_formats: "PublishedFormats", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(published_formats.folder, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(runs, "ROOT", tmp_path)
+    monkeypatch.setattr(prepare, "CACHE", tmp_path / "cache")
+    text, sites = (published_formats.sources[name] for name in ("text", "sites"))
+    found = {}
+    for name, more in (("without", ""), ("with", f"  labelled: [{sites}, {text}]\n")):
+        (tmp_path / f"{name}.yaml").write_text(
+            f"data:\n  name: {name}\n  root: {tmp_path}\n  window: 100\n  windows: [{text}]\n{more}"
+            "  corpus: [{species: x, sequences: genome.fa}]\nsplit: {folds: 2}\n"
+        )
+        monkeypatch.setattr("sys.argv", ["prepare.py", "--config", str(tmp_path / f"{name}.yaml")])
+        prepare.main()
+        folder = tmp_path / "data" / "prepared" / name
+        found[name] = load_windows(folder / "windows")
+    for one, other in zip(*found.values(), strict=True):
+        assert np.array_equal(one, other)
+    labelled = load_windows(folder / "labelled")
+    assert content(folder / "manifest.json")["labelled"] == len(labelled.label) > 0
+    tally = content(folder / "manifest.json")["sources"][-1]
+    assert tally["source"] == "labelled, for pre-training"
+    assert sum(tally["dropped"].values()) >= 140  # all that the folds hold
+    assert not {w.tobytes() for w in labelled.tokens} & {w.tobytes() for w in found["with"].tokens}

@@ -67,7 +67,7 @@ ClassName = Literal["donor", "acceptor", "neither"]
 # Of each format: the fields it needs, and those it may have.
 _FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "genome": (("fasta", "annotation"), ("tags", "decoys", "ignore_missing_contigs", "assembly")),
-    "sites": (("fasta", "sites"), ("ignore_missing_contigs", "assembly")),
+    "sites": (("fasta", "sites"), ("min_score", "decoys", "ignore_missing_contigs", "assembly")),
     "text": (("site", "positives", "negatives"), ("any_decoy", "groups")),
     "spliceator": (("site", "positives", "negatives"), ("any_decoy", "groups")),
     "gue": (("sequences",), ("classes", "groups")),
@@ -91,6 +91,8 @@ class WindowSource:
         decoys: which other GT and AG are decoys.
         ignore_missing_contigs: skip annotation on contigs that the FASTA lacks (counted) instead of stopping.
         sites: BED6 of sites whose names say what they are, as in SpliceBERT's `...|GT(donor)`.
+        min_score: the BED holds what a splice-site finder found, with its scores: sites of at least this score are
+            splice sites, and decoys are drawn from GT and AG that it does not list, by `decoys` (but for `regions`).
         site: what all windows of the source are centred on.
         positives: file of windows with a splice site at the centre.
         negatives: file of windows with a decoy at the centre.
@@ -110,6 +112,7 @@ class WindowSource:
     decoys: DecoyConfig = DecoyConfig()
     ignore_missing_contigs: bool = False
     sites: Path | None = None
+    min_score: float | None = None
     site: SiteName | None = None
     positives: Path | None = None
     negatives: Path | None = None
@@ -126,9 +129,37 @@ class WindowSource:
         foreign = [f.name for f in dataclasses.fields(self) if f.name not in own and getattr(self, f.name) != f.default]
         _require(not foreign, f"a source of format {self.format!r} has no {', '.join(foreign)}")
         _require(
+            self.format != "sites" or self.decoys == DecoyConfig() or self.min_score is not None,
+            "decoys of a source of format 'sites' are those it names, unless it has a min_score",
+        )
+        _require(
+            self.format != "sites" or self.decoys.regions == DecoyConfig().regions,
+            "a source of format 'sites' knows no exons: it has no decoys.regions",
+        )
+        _require(
             {"donor", "acceptor"} <= set(self.classes) and len(set(self.classes)) == len(self.classes),
             "classes must name donor and acceptor once each",
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrthologueSource:
+    """A table of the same splice sites in several species; docs/data.md describes it.
+
+    Attributes:
+        species: name of the reference, whose columns the table calls `<species>_chrom` and so on.
+        table: of aligned sites, tab-separated, plain or gzip.
+        fasta: genome of the reference.
+        others: genomes of the other species, whose file names begin with what the table calls them (mm10.fa.gz).
+    """
+
+    species: str
+    table: Path
+    fasta: Path
+    others: tuple[Path, ...]
+
+    def __post_init__(self) -> None:
+        _require(bool(self.others), "a source of orthologues has others: a genome for each of the other species")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +227,10 @@ class DataConfig:
         simulate: write this simulated genome into `root` first.
         corpus: unlabelled sources.
         chunks: what of them is left out.
-        windows: labelled sources.
+        windows: labelled sources: choices and cross-validation.
+        labelled: labelled sources for pre-training with labels. What shares a group or sequence with `windows` is left
+            out of them.
+        orthologues: tables of sites in several species for pre-training; the same is left out.
     """
 
     name: str = "demo"
@@ -209,6 +243,8 @@ class DataConfig:
     corpus: tuple[CorpusSource, ...] = ()
     chunks: ChunkConfig = ChunkConfig()
     windows: tuple[WindowSource, ...] = ()
+    labelled: tuple[WindowSource, ...] = ()
+    orthologues: tuple[OrthologueSource, ...] = ()
 
     def __post_init__(self) -> None:
         _require_folder_name(self.name, "data.name")
@@ -230,6 +266,8 @@ class SplitConfig:
             stratified by label, whose scores gain from the same genes and homologues on both sides.
         clusters: how sequence clusters are found: `kmers` (built in) or `mmseqs2` (must be installed).
         shared: windows with an identical stretch of this many nt, on either strand, are in one cluster of `kmers`.
+        pretraining: further parts, as large as half a test part, that pre-training may see the labels of; they are in
+            no fold and no choice is made on them.
     """
 
     folds: int = 5
@@ -237,9 +275,11 @@ class SplitConfig:
     by: Literal["group", "chromosome", "species", "cluster", "label"] = "group"
     clusters: Literal["kmers", "mmseqs2"] = "kmers"
     shared: int = 50
+    pretraining: int = 0
 
     def __post_init__(self) -> None:
-        _require(2 <= self.folds <= 63, "folds must be 2 to 63")
+        _require(self.folds >= 2 and 2 * self.folds + self.pretraining <= 126, "folds must be 2 to 63")
+        _require(self.pretraining >= 0, "pretraining must not be negative")
         _require(0 <= self.seed < _SEEDS, "split.seed must be 0 to 4294967295")
         _require(20 <= self.shared <= 200, "split.shared must be 20 to 200 nt")
 
@@ -308,14 +348,44 @@ class OptimiserConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ViewConfig:
+    """What tells the second view of a pair from the first, beside dropout; by default nothing.
+
+    Attributes:
+        shift: the second view is moved by up to this many nt, to either side; `site` pools the same nucleotides in
+            both. Labelled windows and orthologues are cut to what both views can show, 2 `shift` nt less.
+        mutated: share of the nucleotides outside of the core that are others in the second view. MLM asks for what
+            they were.
+        core: nt in the middle, the site's dinucleotide among them, that are never mutated.
+    """
+
+    shift: int = 0
+    mutated: float = 0.0
+    core: int = 40
+
+    def __post_init__(self) -> None:
+        _require(self.shift >= 0, "views.shift must not be negative")
+        _require(0 <= self.mutated < 1, "views.mutated is a share, 0 <= mutated < 1")
+        _require(self.core >= 0 and self.core % 2 == 0, "views.core is an even number of nt: the site is its middle")
+
+
+@dataclass(frozen=True, kw_only=True)
 class PhaseConfig(OptimiserConfig):
     """One phase of pre-training.
 
     Attributes:
         steps: optimiser steps; 0 skips the phase.
         mlm_weight: weight of masked language modelling in the loss.
+        mlm_weight_end: its weight at the last step, reached on a straight line; constant if not given.
         contrastive_weight: weight of SimCSP in the loss.
+        contrastive_weight_end: likewise.
         temperature: of the contrastive softmax.
+        positives: what belongs together: `window`, two views of one window of the corpus; `label`, windows of one site
+            type and label (supervised contrast) of `data.labelled` and `split.pretraining`; `orthologue`, windows of
+            one site in two species of `data.orthologues`.
+        hard_negative_weight: with `label`, weight of decoys among the negatives of splice sites of their type, and the
+            other way round.
+        views: what tells two views apart, beside dropout.
         chunk: windows in one forward pass, so that a batch of any size fits into memory; 0 takes all windows of a
             process at once. It decides the dropout: set it if runs on one and on several devices are to agree.
         evaluate_every: steps between measurements of SCCS and NMI.
@@ -324,8 +394,13 @@ class PhaseConfig(OptimiserConfig):
 
     steps: int = 1000
     mlm_weight: float = 1.0
+    mlm_weight_end: float | None = None
     contrastive_weight: float = 0.0
+    contrastive_weight_end: float | None = None
     temperature: float = 0.05
+    positives: Literal["window", "label", "orthologue"] = "window"
+    hard_negative_weight: float = 1.0
+    views: ViewConfig = ViewConfig()
     chunk: int = 0
     evaluate_every: int = 100
     save_every: int = 100
@@ -334,10 +409,30 @@ class PhaseConfig(OptimiserConfig):
         super().__post_init__()
         _require(self.steps >= 0, "steps must not be negative")
         _require(self.evaluate_every > 0 and self.save_every > 0, "evaluate_every and save_every must be above 0")
-        _require(self.mlm_weight >= 0 and self.contrastive_weight >= 0, "loss weights must not be negative")
-        _require(self.mlm_weight + self.contrastive_weight > 0, "one of the loss weights must be above 0")
+        starts, ends = (self.mlm_weight, self.contrastive_weight), (self.mlm_weight_end, self.contrastive_weight_end)
+        _require(min(*starts, *(end or 0 for end in ends)) >= 0, "loss weights must not be negative")
+        _require(self.has_mlm or self.has_contrast, "one of the loss weights must be above 0")
         _require(self.temperature > 0, "temperature must be above 0")
+        _require(self.hard_negative_weight > 0, "hard_negative_weight must be above 0")
+        _require(
+            self.has_contrast or (self.positives == "window" and self.views == ViewConfig()),
+            "positives and views are SimCSP's: contrastive_weight must be above 0",
+        )
+        _require(
+            self.positives != "label" or self.batch_size >= 4,
+            "batch_size must be at least 4 for positives of one label: donors, acceptors, and decoys of each",
+        )
         _require(self.chunk >= 0, "chunk must not be negative; 0 takes all windows at once")
+
+    @property
+    def has_mlm(self) -> bool:
+        """Whether masked language modelling has a weight at any step."""
+        return self.mlm_weight > 0 or bool(self.mlm_weight_end)
+
+    @property
+    def has_contrast(self) -> bool:
+        """Whether SimCSP has a weight at any step."""
+        return self.contrastive_weight > 0 or bool(self.contrastive_weight_end)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -468,8 +563,20 @@ class RunConfig:
         _require(0 <= self.seed < _SEEDS, "seed must be 0 to 4294967295")
         phases = (self.pretrain.baseline, self.pretrain.contrast)
         _require(
-            not self.compile or not any(phase.chunk and phase.contrastive_weight for phase in phases),
+            not self.compile or not any(phase.chunk and phase.has_contrast for phase in phases),
             "compile does not go with chunk in a contrastive phase: compiled passes may not repeat their dropout",
+        )
+        _require(
+            bool(self.data.labelled or self.split.pretraining) or not any(p.positives == "label" for p in phases),
+            "positives of one label need labels: name sources in data.labelled, or set split.pretraining",
+        )
+        _require(
+            bool(self.data.orthologues) or not any(phase.positives == "orthologue" for phase in phases),
+            "positives of two species need data.orthologues",
+        )
+        _require(
+            min((self.data.window, *(self.pretrain.lengths or ()))) - 4 * max(p.views.shift for p in phases) >= 20,
+            "views.shift moves the site too near to the end of a window: it needs four times as many nt and 20",
         )
         _require(self.processes >= 0, "processes must not be negative; 0 takes all visible GPUs")
         _require(

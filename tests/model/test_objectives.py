@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,9 +12,9 @@ from transformers import PreTrainedModel
 
 from simcsp.config import PhaseConfig, PretrainConfig
 from simcsp.datasets.corpus import Corpus, Drawn
-from simcsp.model.contrastive import contrastive_loss
+from simcsp.model.contrastive import Contrast, contrastive_loss
 from simcsp.model.encoder import SiteClassifier, load_checkpoint
-from simcsp.model.objectives import HEAD, WEIGHTS, ClassificationObjective, PretrainingObjective
+from simcsp.model.objectives import HEAD, WEIGHTS, ClassificationObjective, PretrainingObjective, loss_weights
 from simcsp.sequence.alphabet import MASK, Tokens
 from simcsp.training.batches import PretrainingBatches
 
@@ -149,7 +150,7 @@ def test_without_dropout_the_two_views_are_one(make_encoder: Maker, windows: Tok
     batch = batch_of(windows, SIMCSP)
     hidden = model(input_ids=batch["tokens"][:, 0].long(), output_hidden_states=True).hidden_states[-1]
     vectors = hidden[:, 10:12].reshape(6, -1)
-    expected = contrastive_loss(vectors, vectors, SIMCSP.temperature)
+    expected = contrastive_loss(vectors, vectors, Contrast(SIMCSP.temperature))
     losses = objective_of(model, SIMCSP)(**batch)
     torch.testing.assert_close(losses["loss"], expected, rtol=0, atol=1e-5)
 
@@ -166,6 +167,60 @@ def test_with_dropout_the_views_differ_and_follow_the_seed(make_encoder: Maker, 
     assert not torch.equal(first, loss(2))
     quiet = objective.eval()(**batch)["loss"].detach()
     assert float(first) > float(quiet)
+
+
+# Weights, moved sites, other windows
+
+
+@pytest.mark.parametrize(
+    ("steps", "step", "expected"),
+    [(5, 0, (1.0, 0.0)), (5, 1, (0.8, 0.125)), (5, 4, (0.2, 0.5)), (1, 0, (1.0, 0.0)), (5, 9, (0.2, 0.5))],
+)
+def test_weights_go_on_a_straight_line_from_the_first_step_to_the_last(
+    steps: int, step: int, expected: tuple[float, float]
+) -> None:
+    phase = PhaseConfig(steps=steps, mlm_weight=1.0, mlm_weight_end=0.2, contrastive_weight_end=0.5)
+    assert loss_weights(phase, step) == pytest.approx(expected)
+    assert loss_weights(BOTH, step) == (0.7, 0.3)
+
+
+@pytest.mark.parametrize("layer", [0, 1, -1])
+def test_the_site_is_pooled_where_it_is(make_encoder: Maker, windows: Tokens, layer: int) -> None:
+    model = make_encoder(dropout=0.0)
+    batch = batch_of(windows, SIMCSP)
+    shift = torch.stack([torch.zeros(6, dtype=torch.int64), torch.tensor([1, -1, 3, -3, 2, -2])], dim=1)
+    first, second = objective_of(model, SIMCSP, layer=layer).views(batch["tokens"], shift=shift)
+    hidden = model(input_ids=batch["tokens"][:, 0].long(), output_hidden_states=True).hidden_states[layer]
+    for row, moved in enumerate(shift[:, 1].tolist()):
+        expected = hidden[row, 10 + moved : 12 + moved].flatten()
+        torch.testing.assert_close(second[row], expected, rtol=0, atol=1e-5)
+        torch.testing.assert_close(first[row], hidden[row, 10:12].flatten(), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_other_pooling_asks_for_no_place(make_encoder: Maker, windows: Tokens, pooling: str) -> None:
+    objective, batch = objective_of(make_encoder(dropout=0.0), SIMCSP, pooling), batch_of(windows, SIMCSP)
+    moved = objective.views(batch["tokens"], shift=torch.full((6, 2), 3))
+    for one, other in zip(moved, objective.views(batch["tokens"]), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_mlm_of_the_corpus_and_contrast_of_other_windows_are_two_plain_computations(
+    make_encoder: Maker, windows: Tokens
+) -> None:
+    model = make_encoder(dropout=0.0)
+    phase = replace(BOTH, positives="label", hard_negative_weight=3.0)
+    alone = batch_of(windows, MLM)
+    pairs = batch_of(windows[::-1].copy(), SIMCSP)["tokens"]
+    kind = torch.tensor([0, 1, 2, 3, 0, 1])
+    losses = objective_of(model, phase)(**alone, pairs=pairs, kind=kind)
+    mlm = objective_of(model, MLM)(**alone)["mlm_loss"]
+    hidden = model(input_ids=pairs[:, 0].long(), output_hidden_states=True).hidden_states[-1]
+    vectors = hidden[:, 10:12].reshape(6, -1)
+    contrastive = contrastive_loss(vectors, vectors, Contrast(0.1, kind=kind, hard_weight=3.0))
+    torch.testing.assert_close(losses["mlm_loss"], mlm)
+    torch.testing.assert_close(losses["contrastive_loss"], contrastive, rtol=0, atol=1e-5)
+    torch.testing.assert_close(losses["loss"], 0.7 * mlm + 0.3 * contrastive, rtol=0, atol=1e-5)
 
 
 # Save and restore

@@ -1,4 +1,5 @@
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from simcsp.config import PhaseConfig, PretrainConfig
+from simcsp.config import PhaseConfig, PretrainConfig, ViewConfig
 from simcsp.datasets.corpus import Corpus
+from simcsp.datasets.pairs import LabelledPairs
 from simcsp.datasets.windows import WindowTable, window_table
+from simcsp.errors import InputError
 from simcsp.sequence.alphabet import CLS, FIRST_NUCLEOTIDE, MASK, SEP, A, C
 from simcsp.training.batches import Batch, EpochBatches, PretrainingBatches
 
@@ -124,6 +127,92 @@ def test_mlm_asks_for_the_share_it_was_given_and_hides_only_there(corpus: Corpus
     assert torch.equal(batch["tokens"][~chosen], original[~chosen])
     assert (original >= FIRST_NUCLEOTIDE)[chosen].all()
     assert float((batch["tokens"][chosen] == MASK).float().mean()) == pytest.approx(0.8, abs=0.05)
+
+
+# --- other views, other windows ------------------------------------------------------------------------------------
+
+VIEWS = ViewConfig(shift=3, mutated=0.5, core=4)
+LOOKED_AT = replace(SIMCSP, batch_size=50, views=VIEWS)
+
+
+def test_second_views_are_moved_and_mutated_outside_of_the_core(corpus: Corpus) -> None:
+    batch = PretrainingBatches(corpus, LOOKED_AT, SETTINGS, seed=1)(0)
+    stored = np.fromfile(corpus_file(corpus), dtype=np.uint8)
+    assert batch.keys() == {"tokens", "origin", "shift"}
+    changed = 0
+    parts = (batch[name].numpy() for name in ("tokens", "origin", "shift"))
+    for views, (_, start, end, _), shift in zip(*parts, strict=True):
+        assert end - start == LENGTH + 6  # all that a second view may show, so that no negative overlaps it
+        assert shift[0] == 0
+        assert 1 <= abs(shift[1]) <= 3
+        first, second = (stored[start + 3 - moved : start + 3 - moved + LENGTH] for moved in shift)
+        assert np.array_equal(views[0, 1:-1], first)
+        core = slice(LENGTH // 2 - 2 + shift[1], LENGTH // 2 + 2 + shift[1])
+        assert np.array_equal(views[1, 1:-1][core], second[core])
+        assert np.array_equal(second[core], first[LENGTH // 2 - 2 : LENGTH // 2 + 2])
+        changed += int((views[1, 1:-1] != second).sum())
+    assert changed / (50 * (LENGTH - 4)) == pytest.approx(0.5, abs=0.08)
+
+
+def test_mlm_asks_for_what_a_mutated_nucleotide_was(corpus: Corpus, unmasked: Unmasked) -> None:
+    phase = replace(BOTH, batch_size=50, views=ViewConfig(mutated=0.5, core=4))
+    batch = PretrainingBatches(corpus, phase, PretrainConfig(mask_share=0.9), seed=1)(0)
+    original, chosen = unmasked(batch)
+    first, second = original.unbind(1)
+    both = chosen.all(dim=1)
+    assert torch.equal(first[both], second[both])
+
+
+@pytest.mark.parametrize("phase", [LOOKED_AT, replace(LOOKED_AT, mlm_weight=1.0)], ids=["alone", "with mlm"])
+def test_other_views_depend_on_seed_and_step_only(corpus: Corpus, phase: PhaseConfig) -> None:
+    assert is_pure(PretrainingBatches(corpus, phase, SETTINGS, seed=1), [7, 0, 3])
+
+
+def test_a_corpus_without_room_for_shifted_views_is_refused(corpus: Corpus) -> None:
+    phase = replace(SIMCSP, views=ViewConfig(shift=200))
+    with pytest.raises(InputError, match="no region of the corpus is as long as a window of 412 nt"):
+        PretrainingBatches(corpus, phase, SETTINGS, seed=1)
+
+
+def labelled(length: int = 20) -> LabelledPairs:
+    rows = np.arange(40)
+    table = window_table(
+        np.random.default_rng(0).integers(A, A + 4, size=(40, length), dtype=np.uint8),
+        label=(rows % 2).astype(np.uint8),
+        site_type=(rows // 2 % 2).astype(np.uint8),
+        species="x",
+        group=[""] * 40,
+        origin=[""] * 40,
+    )
+    return LabelledPairs(table)
+
+
+LABELS = PhaseConfig(batch_size=8, mlm_weight=0.0, contrastive_weight=1.0, positives="label")
+
+
+def test_labelled_windows_are_seen_twice_and_of_each_kind_as_often(corpus: Corpus) -> None:
+    batches = PretrainingBatches(corpus, LABELS, SETTINGS, 1, labelled())
+    assert is_pure(batches, [4, 0])
+    batch = batches(0)
+    assert batch.keys() == {"tokens", "kind"}
+    assert torch.equal(batch["tokens"][:, 0], batch["tokens"][:, 1])
+    assert batch["tokens"].shape == (8, 2, 22)
+    assert torch.bincount(batch["kind"]).tolist() == [2, 2, 2, 2]
+
+
+def test_beside_labelled_windows_mlm_learns_from_the_corpus(corpus: Corpus, unmasked: Unmasked) -> None:
+    phase = replace(LABELS, mlm_weight=1.0, views=ViewConfig(shift=2))
+    batches = PretrainingBatches(corpus, phase, SETTINGS, 1, labelled())
+    assert is_pure(batches, [4, 0])
+    batch = batches(0)
+    assert batch["pairs"].shape == (8, 2, 18)  # what two views two nt apart have in common
+    assert not (batch["pairs"] == MASK).any()
+    assert batch["shift"].abs().max() <= 2
+    original, chosen = unmasked(batch)
+    assert original.shape == (8, 1, LENGTH + 2)
+    assert chosen.any()
+    stored = np.fromfile(corpus_file(corpus), dtype=np.uint8).tobytes()
+    assert all(row.tobytes() in stored for row in original[:, 0, 1:-1].numpy())
 
 
 # --- epochs --------------------------------------------------------------------------------------------------------

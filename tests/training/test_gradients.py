@@ -12,10 +12,12 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from simcsp.config import EncoderConfig, PhaseConfig, PretrainConfig
+from simcsp.config import EncoderConfig, PhaseConfig, PretrainConfig, ViewConfig
 from simcsp.datasets.corpus import Drawn
+from simcsp.datasets.pairs import LabelledPairs, OrthologuePairs, PairSource
+from simcsp.datasets.windows import window_table
 from simcsp.errors import InputError
-from simcsp.model.contrastive import contrastive_loss, negatives_per_anchor
+from simcsp.model.contrastive import contrastive_loss
 from simcsp.model.encoder import load_encoder
 from simcsp.model.mlm import mlm_total
 from simcsp.model.objectives import PretrainingObjective
@@ -25,10 +27,16 @@ from simcsp.training.gradients import InChunks, chunk_seed, in_one_pass
 from simcsp.training.loop import Plan, train
 
 WINDOWS, LENGTH = 12, 20
-PHASES = {
+BOTH = {"mlm_weight": 0.7, "contrastive_weight": 0.3, "temperature": 0.1}
+LABELS = {"positives": "label", "hard_negative_weight": 2.0}
+PHASES: dict[str, dict[str, Any]] = {
     "mlm": {"mlm_weight": 1.0, "contrastive_weight": 0.0},
     "simcsp": {"mlm_weight": 0.0, "contrastive_weight": 1.0},
-    "joint": {"mlm_weight": 0.7, "contrastive_weight": 0.3, "temperature": 0.1},
+    "joint": BOTH,
+    "views": {**BOTH, "views": ViewConfig(shift=3, mutated=0.2, core=4)},
+    "labels": {"mlm_weight": 0.0, "contrastive_weight": 1.0, **LABELS},
+    "joint labels": {**BOTH, **LABELS, "views": ViewConfig(shift=2)},
+    "orthologues": {"mlm_weight": 0.0, "contrastive_weight": 1.0, "positives": "orthologue"},
 }
 architectures = pytest.mark.parametrize("architecture", ["bert", "modernbert"])
 phases = pytest.mark.parametrize("phase", PHASES.values(), ids=PHASES)
@@ -46,6 +54,23 @@ class Overlapping:
         tokens = contig[start[:, None] + np.arange(window)]
         return Drawn(tokens, tokens == A, np.zeros(count, dtype=np.int64), start)
 
+    def require_regions_of(self, length: int) -> None:
+        assert length < 100
+
+
+def pairs_of(phase: PhaseConfig) -> PairSource | None:
+    """Windows of every kind, or of 20 sites in two species, of which neighbours overlap."""
+    rows = np.arange(40)
+    table = window_table(
+        np.random.default_rng(0).integers(A, A + 4, size=(40, LENGTH), dtype=np.uint8),
+        label=(rows % 2).astype(np.uint8),
+        site_type=(rows // 2 % 2).astype(np.uint8),
+        species="x",
+        group=[f"site {row % 20}" for row in rows],
+        origin=[f"{row // 20}:{19 * (row % 20) + row % 4}-{19 * (row % 20) + row % 4 + 2}:+" for row in rows],
+    )
+    return {"window": lambda _: None, "label": LabelledPairs, "orthologue": OrthologuePairs}[phase.positives](table)
+
 
 def objective_of(phase: PhaseConfig, architecture: str, dropout: float, layer: int = -1) -> PretrainingObjective:
     sizes = {"hidden": 16, "layers": 2, "heads": 2, "intermediate": 32, "local_attention": 8}
@@ -56,7 +81,7 @@ def objective_of(phase: PhaseConfig, architecture: str, dropout: float, layer: i
 
 def batches_of(phase: PhaseConfig) -> PretrainingBatches:
     corpus: Any = Overlapping()
-    return PretrainingBatches(corpus, phase, PretrainConfig(soft_masked_weight=0.5), seed=3)
+    return PretrainingBatches(corpus, phase, PretrainConfig(soft_masked_weight=0.5), seed=3, pairs=pairs_of(phase))
 
 
 def batch_of(phase: PhaseConfig) -> Batch:
@@ -85,15 +110,16 @@ def assert_alike(left: dict[str, Tensor], right: dict[str, Tensor]) -> None:
 @pytest.mark.parametrize("size", [1, 5, 12, 0])
 @pytest.mark.parametrize("layer", [-1, 1])
 def test_without_dropout_chunks_have_the_losses_and_gradients_of_the_batch(
-    accelerator: Accelerator, architecture: str, phase: dict[str, float], size: int, layer: int
+    accelerator: Accelerator, architecture: str, phase: dict[str, Any], size: int, layer: int
 ) -> None:
-    settings = PhaseConfig(batch_size=WINDOWS, **phase)  # type: ignore[arg-type]
+    settings = PhaseConfig(batch_size=WINDOWS, **phase)
     objective, batch = objective_of(settings, architecture, 0.0, layer), batch_of(settings)
     expected_losses = in_one_pass(objective, batch, accelerator, 1, 2)
     expected = gradients(objective)
     losses = InChunks(objective, size, WINDOWS, accelerator)(objective, batch, accelerator, 1, 2)
-    if "origin" in batch:
-        assert losses.pop("negatives_per_anchor") == negatives_per_anchor(batch["origin"])
+    if settings.has_contrast:
+        contrast = objective.contrast(batch.get("origin"), batch.get("kind"))
+        assert losses.pop("negatives_per_anchor") == contrast.negatives_per_anchor() < WINDOWS - 1
     assert_alike({name: loss.detach() for name, loss in expected_losses.items()}, losses)
     assert_alike(expected, gradients(objective))
 
@@ -119,17 +145,18 @@ class OneGraph:
             losses = self.objective(**part, **whole, contrast=keep)
             mlm = mlm + losses.get("mlm_loss", torch.zeros(()))
         first_views, second_views = (torch.cat(side) for side in zip(*views, strict=True))
-        contrastive = contrastive_loss(first_views, second_views, phase.temperature, batch["origin"])
+        contrast = self.objective.contrast(batch.get("origin"), batch.get("kind"))
+        contrastive = contrastive_loss(first_views, second_views, contrast)
         return phase.mlm_weight * mlm + phase.contrastive_weight * contrastive
 
 
 @architectures
-@pytest.mark.parametrize("phase", [PHASES["simcsp"], PHASES["joint"]], ids=["simcsp", "joint"])
+@pytest.mark.parametrize("phase", [*PHASES.values()][1:], ids=[*PHASES][1:])
 @pytest.mark.parametrize("layer", [-1, 1])
 def test_with_dropout_cached_gradients_are_those_of_one_graph(
-    accelerator: Accelerator, architecture: str, phase: dict[str, float], layer: int
+    accelerator: Accelerator, architecture: str, phase: dict[str, Any], layer: int
 ) -> None:
-    settings = PhaseConfig(batch_size=WINDOWS, **phase)  # type: ignore[arg-type]
+    settings = PhaseConfig(batch_size=WINDOWS, **phase)
     objective, batch = objective_of(settings, architecture, 0.3, layer), batch_of(settings)
     loss = OneGraph(objective, 5).loss(batch, 1, 2)
     loss.backward()  # type: ignore[no-untyped-call]
@@ -139,6 +166,17 @@ def test_with_dropout_cached_gradients_are_those_of_one_graph(
     assert_alike(expected, gradients(objective))
     other = InChunks(objective, 5, WINDOWS, accelerator)(objective, batch, accelerator, 1, 3)
     assert not torch.allclose(other["loss"], loss.detach())
+
+
+def test_weights_of_the_losses_are_those_of_the_step(accelerator: Accelerator) -> None:
+    settings = PhaseConfig(batch_size=WINDOWS, steps=11, mlm_weight=1.0, mlm_weight_end=0.0, contrastive_weight_end=0.5)
+    objective, batch = objective_of(settings, "bert", 0.0), batch_of(settings)
+    for step, mlm, contrastive in ((0, 1.0, 0.0), (4, 0.6, 0.2), (10, 0.0, 0.5)):
+        for size in (0, 5):
+            losses = InChunks(objective, size, WINDOWS, accelerator)(objective, batch, accelerator, 1, step)
+            expected = mlm * losses["mlm_loss"] + contrastive * losses["contrastive_loss"]
+            torch.testing.assert_close(losses["loss"], expected)
+            assert losses["contrastive_loss"] > 0
 
 
 def test_batch_that_processes_cannot_share_is_refused(
@@ -164,7 +202,7 @@ def test_dropout_seeds_differ_between_runs_steps_and_chunks() -> None:
 def test_compiled_layers_train_to_the_weights_of_plain_ones(
     accelerator: Accelerator, architecture: str, tmp_path: Path
 ) -> None:
-    settings = PhaseConfig(batch_size=WINDOWS, chunk=5, learning_rate=1e-3, **PHASES["joint"])  # type: ignore[arg-type]
+    settings = PhaseConfig(batch_size=WINDOWS, chunk=5, learning_rate=1e-3, **PHASES["joint"])
     trained = {}
     for compiled in (False, True):
         objective = objective_of(settings, architecture, dropout=0.0)

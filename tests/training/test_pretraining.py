@@ -11,8 +11,9 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import PreTrainedModel
 
-from simcsp.config import EncoderConfig, PhaseConfig, RunConfig
+from simcsp.config import EncoderConfig, PhaseConfig, RunConfig, ViewConfig
 from simcsp.datasets.corpus import Corpus
+from simcsp.datasets.pairs import LabelledPairs
 from simcsp.datasets.windows import WindowTable, window_table
 from simcsp.metrics.nmi import NmiSettings, nmi
 from simcsp.metrics.sccs import sccs
@@ -20,7 +21,7 @@ from simcsp.model.embedding import embed
 from simcsp.model.encoder import load_encoder
 from simcsp.sequence.alphabet import A
 from simcsp.training import pretraining
-from simcsp.training.batches import PretrainingBatches
+from simcsp.training.batches import Batch, PretrainingBatches
 from simcsp.training.log import RunLog, read_metrics
 from simcsp.training.loop import Plan
 from simcsp.training.pretraining import NMI, SCCS, SelectionMeasure, run_phase
@@ -170,3 +171,38 @@ def test_phases_differ_in_seed_and_follow_their_settings(
     assert (plan.steps, plan.evaluate_every, plan.save_every, plan.optimiser) == (4, 2, 2, PHASE)
     assert plan.patience == 0
     assert batches.settings == CONFIG.pretrain
+
+
+@pytest.mark.parametrize(
+    "phase",
+    [replace(PHASE, views=ViewConfig(shift=1, mutated=0.3, core=2)), replace(PHASE, positives="label", chunk=2)],
+    ids=["views", "labels"],
+)
+def test_a_phase_of_other_contrasts_that_was_killed_ends_in_the_same_weights(
+    phase: PhaseConfig,
+    selection: WindowTable,
+    corpus: Corpus,
+    accelerator: Accelerator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pairs = LabelledPairs(selection) if phase.positives == "label" else None
+    weights, draw = [], PretrainingBatches.__call__
+
+    def killed(batches: PretrainingBatches, step: int) -> Batch:
+        if step == 3:
+            raise MemoryError
+        return draw(batches, step)
+
+    for folder in ("whole", "killed", "killed"):
+        encoder = load_encoder(CONFIG.encoder, 14, seed=0)
+        monkeypatch.setattr(PretrainingBatches, "__call__", draw)
+        if folder == "killed" and not (tmp_path / folder).exists():
+            monkeypatch.setattr(PretrainingBatches, "__call__", killed)
+            with pytest.raises(MemoryError):
+                run_phase("x", encoder, phase, CONFIG, corpus, selection, tmp_path / folder, accelerator, {}, pairs)
+            continue
+        run_phase("x", encoder, phase, CONFIG, corpus, selection, tmp_path / folder, accelerator, {}, pairs)
+        weights.append(encoder.state_dict())
+    whole, resumed = weights
+    assert all(torch.equal(resumed[name], value) for name, value in whole.items())

@@ -35,7 +35,7 @@ def test_two_processes_have_the_losses_and_weights_of_one(tmp_path: Path) -> Non
             env=environment(), check=True, capture_output=True,
         )  # fmt: skip
     trainings = sorted(path.name for path in (tmp_path / "1").iterdir())
-    assert len(trainings) == 12
+    assert len(trainings) == 28
     for name in trainings:
         one, two = tmp_path / "1" / name, tmp_path / "2" / name
         (record,), (other,) = ([r for r in read_metrics(path) if "train/loss" in r] for path in (one, two))

@@ -5,6 +5,7 @@ torchrun --nproc-per-node 2 tests/training/two_processes.py FOLDER
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from tests.training.test_gradients import PHASES, WINDOWS, batches_of, objective_of
@@ -24,9 +25,9 @@ def main(folder: Path) -> None:
                 _train(folder / f"{name}-{architecture}-{chunk}", losses, architecture, chunk, dropout)
 
 
-def _train(target: Path, losses: dict[str, float], architecture: str, chunk: int, dropout: float) -> None:
+def _train(target: Path, losses: dict[str, Any], architecture: str, chunk: int, dropout: float) -> None:
     accelerator = make_accelerator("fp32")
-    phase = PhaseConfig(batch_size=WINDOWS, chunk=chunk, learning_rate=1e-2, **losses)  # type: ignore[arg-type]
+    phase = PhaseConfig(batch_size=WINDOWS, chunk=chunk, learning_rate=1e-2, **losses)
     objective = objective_of(phase, architecture, dropout=dropout)
     plan = Plan(steps=10, optimiser=phase, evaluate_every=5, save_every=5, seed=1, select={})
     backward = InChunks(objective, phase.chunk, WINDOWS, accelerator)

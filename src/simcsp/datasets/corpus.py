@@ -73,7 +73,7 @@ class Corpus:
         self, folder: Path, window: int, *, balance: Literal["nucleotides", "species"] = "nucleotides"
     ) -> None:
         table = _read_regions(folder)
-        self.window = window
+        self.folder, self.window = folder, window
         self._tokens: Tokens = np.memmap(folder / TOKENS, dtype=np.uint8, mode="r")
         species, number = np.unique(table["species"], return_inverse=True)
         order = np.argsort(number, kind="stable")  # a species' regions side by side
@@ -84,16 +84,25 @@ class Corpus:
         self._starts = table["start"][order]
         # Regions up to last[s] belong to species s, or to the only stratum that there is.
         self._last = np.cumsum(np.bincount(number)) if balance == "species" else np.array([order.size])
+        self._strata = species if balance == "species" else np.array(["the corpus"])
         self._ends_of: tuple[int, NDArray[np.int64]] = (0, np.empty(0, dtype=np.int64))
-        places = np.diff(self._ends(window)[self._last - 1], prepend=0)
-        if not places.all():
-            whose = species[np.argmin(places)] if balance == "species" else "the corpus"
-            raise InputError(f"no region of {whose} is as long as a window of {window} nt", path=folder)
+        self.require_regions_of(window)
 
     @property
     def size(self) -> int:
         """Nucleotides in the corpus."""
         return int(self._tokens.size)
+
+    def require_regions_of(self, length: int) -> None:
+        """Make sure that windows of a length in nt can be drawn.
+
+        Raises:
+            InputError: if (one species of) the corpus has no region as long as that.
+        """
+        places = np.diff(self._ends(length)[self._last - 1], prepend=0)
+        if not places.all():
+            whose = self._strata[np.argmin(places)]
+            raise InputError(f"no region of {whose} is as long as a window of {length} nt", path=self.folder)
 
     def draw(self, count: int, rng: np.random.Generator, window: int = 0) -> Drawn:
         """Draw ``count`` windows of ``window`` nt, or of the longest length.

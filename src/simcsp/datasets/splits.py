@@ -3,7 +3,8 @@
 A table is cut into ``2 k + 1`` parts of whole groups. The last one, the *selection* part, is for choices made
 during pre-training (which checkpoint has the best SCCS and NMI) and for hyper-parameters; it is in no fold. Fold
 ``i`` tests on parts ``2 i`` and ``2 i + 1``, validates on the next one, and trains on the others: 70/10/20 for
-k = 5, the proportions of Chen et al. (2024), with groups kept together where theirs were split.
+k = 5, the proportions of Chen et al. (2024), with groups kept together where theirs were split. With
+``split.pretraining`` the table is cut into that many parts more, which only pre-training with labels reads.
 
 What a group is, `split.by` says:
 
@@ -81,8 +82,8 @@ def assign_parts(table: WindowTable, split: SplitConfig) -> WindowTable:
         InputError: if groups cannot be told, if there are fewer of them or of the windows than parts need, if one of
             them holds most of the windows, or if a part would lack one of the two labels.
     """
-    parts = 2 * split.folds + 1
-    table = table._replace(group=_kept_together(table, split))
+    parts = 2 * split.folds + 1 + split.pretraining
+    table = table._replace(group=kept_together(table, split))
     _require_enough(table, split, parts)
     if split.by == "label":
         assigned = _stratified(table.label, parts, split.seed)
@@ -125,10 +126,19 @@ def require_usable_parts(table: WindowTable, split: SplitConfig) -> None:
             )
 
 
-def _kept_together(table: WindowTable, split: SplitConfig) -> Names:
-    """Group of every window, as `split.by` asks."""
+def pretraining_rows(table: WindowTable, split: SplitConfig) -> Rows:
+    """Rows of the parts that pre-training may see the labels of."""
+    return np.flatnonzero(table.part > 2 * split.folds)
+
+
+def kept_together(table: WindowTable, split: SplitConfig) -> Names:
+    """Group of every window, as `split.by` asks.
+
+    Raises:
+        InputError: if groups cannot be told.
+    """
     if split.by == "group":
-        return _joined_by_overlap(table, _with_clusters(table, table.group == "", split))
+        return joined_by_overlap(table, _with_clusters(table, table.group == "", split))
     if split.by == "cluster":
         return _with_clusters(table, np.ones(len(table.group), dtype=bool), split)
     if split.by == "chromosome":
@@ -145,8 +155,8 @@ def _with_clusters(table: WindowTable, rows: NDArray[np.bool_], split: SplitConf
     return group.astype(str)
 
 
-def _joined_by_overlap(table: WindowTable, group: Names) -> Names:
-    """The given groups, but one where their windows overlap: two sources of one genome name its genes independently.
+def joined_by_overlap(table: WindowTable, group: Names) -> Names:
+    """The given groups ``(n,)``, but one where windows overlap: two sources of one genome name its genes independently.
 
     Windows have one length, so those that overlap are linked through neighbours in the order of their middles.
     """
@@ -186,7 +196,7 @@ def _require_enough(table: WindowTable, split: SplitConfig, parts: int) -> None:
     if names.size < parts:
         raise InputError(
             f"{names.size} {_KINDS[split.by]} of windows cannot fill {parts} parts ({split.folds} folds of 2, and 1 "
-            "for choices)",
+            f"for choices{f', and {split.pretraining} for pre-training' if split.pretraining else ''})",
             hint="Give more genes, fewer split.folds, or another split.by",
         )
     largest = int(np.argmax(sizes))

@@ -4,8 +4,9 @@ An objective also writes itself to a checkpoint folder and reads itself back, so
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from safetensors.torch import load_file, load_model, save_file
@@ -14,7 +15,7 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from simcsp.config import PhaseConfig, Pooling
-from simcsp.model.contrastive import contrastive_loss
+from simcsp.model.contrastive import Contrast, contrastive_loss
 from simcsp.model.encoder import SiteClassifier, save_checkpoint
 from simcsp.model.mlm import MlmTotal, mlm_loss
 from simcsp.model.states import Encoded, encode, parameters_below
@@ -35,18 +36,34 @@ class Objective(Protocol):
         """Read the weights back in place."""
 
 
-class PretrainingObjective(nn.Module):
-    """Masked language modelling, SimCSP, or the weighted sum of both from one forward pass.
+class LossWeights(NamedTuple):
+    """Weights of both losses at one step."""
 
-    With SimCSP on, the batch holds two views of every window, and dropout tells them apart. With both losses on, both
-    views are masked, each in its own way, and MLM learns from both. With SimCSP alone, what lies above the layer that
-    is pooled is not trained.
+    mlm: float
+    contrastive: float
+
+
+def loss_weights(phase: PhaseConfig, step: int) -> LossWeights:
+    """Constant, or linear from the first step of a phase to its last."""
+    through = min(1.0, step / max(1, phase.steps - 1))
+    ends = (phase.mlm_weight, phase.mlm_weight_end), (phase.contrastive_weight, phase.contrastive_weight_end)
+    return LossWeights(*(start if end is None else start + through * (end - start) for start, end in ends))
+
+
+class PretrainingObjective(nn.Module):
+    """Masked language modelling, SimCSP, or the weighted sum of both.
+
+    With SimCSP on, the batch holds two views of every window, and dropout tells them apart, beside whatever else the
+    phase asks for. With both losses on, both come from one forward pass: both views are masked, each in its own way,
+    and MLM learns from both. Only where the contrast is of other windows than the corpus's, labelled ones or
+    orthologues, they are a second part of the batch, unmasked, in a pass of their own. With SimCSP alone, what lies
+    above the layer that is pooled is not trained.
     """
 
     def __init__(self, encoder: PreTrainedModel, phase: PhaseConfig, *, pooling: Pooling, layer: int) -> None:
         super().__init__()
         self.encoder, self.phase, self.pooling, self.layer = encoder, phase, pooling, layer
-        if not phase.mlm_weight:  # processes wait for the gradient of every parameter that is trained
+        if not phase.has_mlm:  # processes wait for the gradient of every parameter that is trained
             trained = {id(parameter) for parameter in parameters_below(encoder, layer)}
             for parameter in encoder.parameters():
                 parameter.requires_grad_(id(parameter) in trained)
@@ -57,50 +74,74 @@ class PretrainingObjective(nn.Module):
         places: Tensor | None = None,
         targets: Tensor | None = None,
         weight: Tensor | None = None,
+        pairs: Tensor | None = None,
+        shift: Tensor | None = None,
         origin: Tensor | None = None,
+        kind: Tensor | None = None,
         total: MlmTotal | None = None,
+        weights: LossWeights | None = None,
         contrast: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> dict[str, Tensor]:
-        """Losses of one batch, or the share of a part of it; ``S`` = 2 views with SimCSP on, 1 without.
+        """Losses of one batch, or the share of a part of it; ``S`` = 2 if these are the views of SimCSP, else 1.
 
         Args:
             tokens: ``(B, S, T)`` what the encoder sees.
             places: ``(B, S, K)`` tokens that MLM asks for; only with MLM on, as the next two.
             targets: ``(B, S, K)`` what they were before masking.
             weight: ``(B, S, K)`` of each in the MLM loss; 0 for what fills up short rows.
+            pairs: ``(B, 2, T')`` the views of SimCSP where they are of other windows than ``tokens``.
+            shift: ``(B, 2)`` nt by which the site of each view lies right of the middle; 0 if not given.
             origin: ``(B, 4)`` of the windows; see :func:`simcsp.model.contrastive.related`.
+            kind: ``(B,)`` of labelled windows; see :class:`simcsp.model.contrastive.Contrast`.
             total: of the batch that this one is a part of.
+            weights: of the losses; those of the first step if not given.
             contrast: gives the contrastive loss of this part from its ``(B, P)`` first and second views; if not given,
                 the part is the batch.
         """
-        encoded = self._encode(tokens, places)
+        weights = weights or loss_weights(self.phase, 0)
+        views = None if pairs is None else self.views(pairs, shift=shift)  # first, as when they are cached
         losses: dict[str, Tensor] = {}
         weighted: list[Tensor] = []
+        if views is None:
+            encoded = self._encode(tokens, places, shift)
+            if self.phase.has_contrast:
+                views = _both(encoded, tokens)
+        else:
+            encoded = self._encode(tokens, places, pooled=False)
         if places is not None and targets is not None and weight is not None:
             questions = targets.flatten(0, 1).long(), weight.flatten(0, 1)
             losses["mlm_loss"], losses["mlm_accuracy"] = mlm_loss(self.encoder, encoded.at_places, *questions, total)
-            weighted.append(self.phase.mlm_weight * losses["mlm_loss"])
-        if self.phase.contrastive_weight:
-            first, second = encoded.pooled.view(*tokens.shape[:2], -1).unbind(1)
-            if contrast is None:
-                losses["contrastive_loss"] = contrastive_loss(first, second, self.phase.temperature, origin)
-            else:
-                losses["contrastive_loss"] = contrast(first, second)
-            weighted.append(self.phase.contrastive_weight * losses["contrastive_loss"])
+            weighted.append(weights.mlm * losses["mlm_loss"])
+        if views is not None:
+            contrast = contrast or partial(contrastive_loss, contrast=self.contrast(origin, kind))
+            losses["contrastive_loss"] = contrast(*views)
+            weighted.append(weights.contrastive * losses["contrastive_loss"])
         return {"loss": torch.stack(weighted).sum(), **losses}
 
-    def views(self, tokens: Tensor, places: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Embeddings ``(B, P)`` of first and second views, from the same random numbers that :meth:`forward` takes."""
-        first, second = self._encode(tokens, places).pooled.view(*tokens.shape[:2], -1).unbind(1)
-        return first, second
+    def views(self, tokens: Tensor, places: Tensor | None = None, shift: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Embeddings ``(B, P)`` of first and second views, from the same random numbers that :meth:`forward` takes.
 
-    def _encode(self, tokens: Tensor, places: Tensor | None) -> Encoded:
+        Args:
+            tokens: of the views: ``pairs`` of the batch if it has them, else ``tokens``.
+            places: that go with these tokens, if any.
+            shift: of the views.
+        """
+        return _both(self._encode(tokens, places, shift), tokens)
+
+    def contrast(self, origin: Tensor | None, kind: Tensor | None) -> Contrast:
+        """What the windows of a whole batch are told apart by."""
+        return Contrast(self.phase.temperature, origin, kind, self.phase.hard_negative_weight)
+
+    def _encode(
+        self, tokens: Tensor, places: Tensor | None, shift: Tensor | None = None, *, pooled: bool = True
+    ) -> Encoded:
         return encode(
             self.encoder,
             tokens.flatten(0, 1).long(),
             places=None if places is None else places.flatten(0, 1),
-            pooling=self.pooling if self.phase.contrastive_weight else None,
+            pooling=self.pooling if pooled and self.phase.has_contrast else None,
             layer=self.layer,
+            shift=None if shift is None else shift.flatten(),
         )
 
     def save(self, folder: Path) -> None:
@@ -110,6 +151,11 @@ class PretrainingObjective(nn.Module):
     def restore(self, folder: Path) -> None:
         """Read a checkpoint written by :meth:`save`."""
         load_model(self.encoder, folder / WEIGHTS)
+
+
+def _both(encoded: Encoded, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    first, second = encoded.pooled.view(*tokens.shape[:2], -1).unbind(1)
+    return first, second
 
 
 class ClassificationObjective(nn.Module):

@@ -41,6 +41,7 @@ def encode(
     places: Tensor | None = None,
     pooling: Pooling | None = None,
     layer: int = -1,
+    shift: Tensor | None = None,
 ) -> Encoded:
     """Last hidden state at some places, and windows pooled from hidden state ``layer``, in one pass.
 
@@ -50,14 +51,15 @@ def encode(
         places: ``(B, K)`` tokens whose last hidden state is wanted.
         pooling: of the windows; see :func:`pool`.
         layer: that is pooled; 0 is the embedding, -1 the last layer.
+        shift: ``(B,)`` nt by which the site lies right of the middle; 0 if not given. Only ``site`` asks.
     """
     windows = max(1, _TOKENS_AT_A_TIME // tokens.shape[1])
     if tokens.device.type == "cpu" and len(tokens) > windows:
         pieces = torch.split(tokens, windows)
-        at = [None] * len(pieces) if places is None else torch.split(places, windows)
+        at, by = ([None] * len(pieces) if one is None else torch.split(one, windows) for one in (places, shift))
         each = [
-            encode(model, piece, places=its, pooling=pooling, layer=layer)
-            for piece, its in zip(pieces, at, strict=True)
+            encode(model, piece, places=its, pooling=pooling, layer=layer, shift=its_shift)
+            for piece, its, its_shift in zip(pieces, at, by, strict=True)
         ]
         return Encoded(*(torch.cat(part) for part in zip(*each, strict=True)))
     depth = len(_layers(model))
@@ -65,14 +67,14 @@ def encode(
     layer %= depth + 1
     if pooling is not None and layer < depth:
         hidden = _through(model, _embedded(model, tokens), 0, layer)
-        pooled = pool(hidden, pooling)
+        pooled = _pool_at(hidden, tokens, pooling, shift)
         if places is None:
             return Encoded(hidden[:, :0], pooled)
         return Encoded(_last_at(model, _through(model, hidden, layer, depth - 1), asked), pooled)
     if pooling == "mean":
         last = hidden_state(model, tokens, -1)
         return Encoded(take(last, asked), pool(last, pooling))
-    pooled_from = _pooled_places(tokens, pooling)
+    pooled_from = _pooled_places(tokens, pooling, shift)
     hidden = _through(model, _embedded(model, tokens), 0, depth - 1)
     last = _last_at(model, hidden, torch.cat([asked, pooled_from], dim=1))
     return Encoded(last[:, : asked.shape[1]], last[:, asked.shape[1] :].flatten(1))
@@ -140,9 +142,17 @@ def _pooled_slice(tokens: int, pooling: Pooling | None) -> slice:
     return {None: slice(0), "cls": slice(1), "site": slice(middle - 1, middle + 1)}[pooling]
 
 
-def _pooled_places(tokens: Tensor, pooling: Pooling | None) -> Tensor:
+def _pooled_places(tokens: Tensor, pooling: Pooling | None, shift: Tensor | None) -> Tensor:
     every = torch.arange(tokens.shape[1], device=tokens.device)
-    return every[_pooled_slice(tokens.shape[1], pooling)].expand(len(tokens), -1)
+    places = every[_pooled_slice(tokens.shape[1], pooling)].expand(len(tokens), -1)
+    return places + shift[:, None] if shift is not None and pooling == "site" else places
+
+
+def _pool_at(hidden: Tensor, tokens: Tensor, pooling: Pooling, shift: Tensor | None) -> Tensor:
+    """:func:`pool` where sites are not in the middle."""
+    if shift is None or pooling != "site":
+        return pool(hidden, pooling)
+    return take(hidden, _pooled_places(tokens, pooling, shift)).flatten(1)
 
 
 def take(hidden: Tensor, places: Tensor) -> Tensor:

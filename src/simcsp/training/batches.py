@@ -6,50 +6,106 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simcsp.config import PhaseConfig, PretrainConfig
-from simcsp.datasets.corpus import Corpus, Drawn
+from simcsp.datasets.corpus import Corpus
+from simcsp.datasets.pairs import PairSource
 from simcsp.datasets.windows import WindowTable
 from simcsp.model.mlm import mask_tokens, questions
 from simcsp.sequence.alphabet import Tokens, with_special_tokens
+from simcsp.sequence.views import cut_out, drawn_shifts, mutated
 
 Batch = dict[str, Tensor]  # all parts have one row per window
 
 
 class PretrainingBatches:
-    """Windows of the corpus for one phase of pre-training.
+    """Windows for one phase of pre-training: of the corpus, and pairs that are drawn elsewhere if a phase has any.
 
     Args:
         corpus: drawn from, a new sample at every step.
-        phase: batch size and losses.
+        phase: batch size, losses and views.
         settings: of both phases: masking, lengths, and the weight of soft-masked bases.
         seed: with the step, decides everything.
+        pairs: windows that SimCSP contrasts instead of those of the corpus, which are then for MLM alone.
+
+    Raises:
+        InputError: if the corpus has no region that is long enough for shifted views.
     """
 
-    def __init__(self, corpus: Corpus, phase: PhaseConfig, settings: PretrainConfig, seed: int) -> None:
-        self.corpus, self.phase, self.settings, self.seed = corpus, phase, settings, seed
+    def __init__(
+        self, corpus: Corpus, phase: PhaseConfig, settings: PretrainConfig, seed: int, pairs: PairSource | None = None
+    ) -> None:
+        self.corpus, self.phase, self.settings, self.seed, self.pairs = corpus, phase, settings, seed, pairs
+        if pairs is None and phase.views.shift:
+            corpus.require_regions_of(max(settings.lengths or (corpus.window,)) + 2 * phase.views.shift)
 
     def __call__(self, step: int) -> Batch:
         """The batch of one step; see :class:`simcsp.model.objectives.PretrainingObjective` for its parts."""
         rng = np.random.default_rng([self.seed, step])
-        drawn = self.corpus.draw(self.phase.batch_size, rng, self._length(rng))
-        views = 2 if self.phase.contrastive_weight else 1
-        original = np.repeat(with_special_tokens(drawn.tokens)[:, None], views, axis=1)  # (B, S, T)
-        batch = {"tokens": torch.from_numpy(original)}
-        if self.phase.mlm_weight:
-            batch |= self._questions(original, drawn, rng)
-        if self.phase.contrastive_weight:
-            batch["origin"] = torch.from_numpy(_origin(drawn))
+        if self.pairs is None:
+            return self._of_corpus(rng, views=2 if self.phase.has_contrast else 1)
+        batch = self._of_pairs(self.pairs, rng)
+        if self.phase.has_mlm:
+            batch["pairs"] = batch.pop("tokens")
+            batch |= self._of_corpus(rng, views=1)
         return batch
 
-    def _questions(self, original: Tokens, drawn: Drawn, rng: np.random.Generator) -> Batch:
-        """Masked tokens ``(B, S, T)``, and what MLM asks for, ``(B, S, K)``."""
-        flat = original.reshape(-1, original.shape[-1])
-        masked = mask_tokens(flat, self.settings.mask_share, rng)
-        places, targets, present = questions(flat, masked.chosen)
-        soft = np.repeat(np.pad(drawn.soft, ((0, 0), (1, 1))), original.shape[1], axis=0)
-        in_soft = np.take_along_axis(soft, places, axis=1)
+    def _of_corpus(self, rng: np.random.Generator, views: int) -> Batch:
+        """Windows for MLM, SimCSP, or both: ``views`` of each."""
+        around = 2 * self.phase.views.shift if views == 2 else 0
+        drawn = self.corpus.draw(self.phase.batch_size, rng, self._length(rng) + around)
+        length = drawn.tokens.shape[1] - around
+        shift = self._shifts(views, rng)
+        clean, soft = (
+            cut_out(np.repeat(part[:, None], views, axis=1), shift, length) for part in (drawn.tokens, drawn.soft)
+        )
+        seen = _framed(self._mutated(clean, shift, rng))
+        batch = {"tokens": torch.from_numpy(seen)}
+        if self.phase.has_mlm:
+            batch |= self._questions(seen, _framed(clean), soft, rng)
+        if views == 2:
+            end = drawn.start + length + around
+            batch["origin"] = _origin(drawn.contig, drawn.start, end, clean[:, 0])
+            batch |= self._shift_of(shift)
+        return batch
+
+    def _of_pairs(self, source: PairSource, rng: np.random.Generator) -> Batch:
+        """Views for SimCSP alone, unmasked."""
+        drawn = source.draw(self.phase.batch_size, rng)
+        shift = self._shifts(2, rng)
+        clean = cut_out(drawn.tokens, shift, drawn.tokens.shape[-1] - 2 * self.phase.views.shift)
+        batch = {"tokens": torch.from_numpy(_framed(self._mutated(clean, shift, rng)))}
+        if drawn.kind is not None:
+            batch["kind"] = torch.from_numpy(drawn.kind)
+        if drawn.locus is not None:
+            start = np.zeros_like(drawn.locus)
+            batch["origin"] = _origin(drawn.locus, start, start + 1, drawn.tokens[:, 0])
+        return batch | self._shift_of(shift)
+
+    def _shifts(self, views: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """How far right of the middle the site lies in each view, ``(B, S)``; the first is never moved."""
+        shift = np.zeros((self.phase.batch_size, views), dtype=np.int64)
+        if views == 2 and self.phase.views.shift:
+            shift[:, 1] = drawn_shifts(len(shift), self.phase.views.shift, rng)
+        return shift
+
+    def _shift_of(self, shift: NDArray[np.int64]) -> Batch:
+        return {"shift": torch.from_numpy(shift)} if self.phase.views.shift else {}
+
+    def _mutated(self, clean: Tokens, shift: NDArray[np.int64], rng: np.random.Generator) -> Tokens:
+        """``(B, S, L)`` with mutations in the second view, if the phase has any."""
+        views = self.phase.views
+        if clean.shape[1] == 1 or not views.mutated:
+            return clean
+        return np.stack([clean[:, 0], mutated(clean[:, 1], views.mutated, views.core, shift[:, 1], rng)], axis=1)
+
+    def _questions(self, seen: Tokens, clean: Tokens, soft: NDArray[np.bool_], rng: np.random.Generator) -> Batch:
+        """Masked tokens ``(B, S, T)``, and what MLM asks for, ``(B, S, K)``: nucleotides as they were, unmutated."""
+        masked = mask_tokens(seen.reshape(-1, seen.shape[-1]), self.settings.mask_share, rng)
+        places, targets, present = questions(clean.reshape(masked.tokens.shape), masked.chosen)
+        framed = np.pad(soft.reshape(len(places), -1), ((0, 0), (1, 1)))
+        in_soft = np.take_along_axis(framed, places, axis=1)
         weight = np.where(present, np.where(in_soft, self.settings.soft_masked_weight, 1.0), 0.0).astype(np.float32)
         parts = (("tokens", masked.tokens), ("places", places), ("targets", targets), ("weight", weight))
-        return {name: torch.from_numpy(part).view(*original.shape[:2], -1) for name, part in parts}
+        return {name: torch.from_numpy(part).view(*seen.shape[:2], -1) for name, part in parts}
 
     def _length(self, rng: np.random.Generator) -> int:
         """One length for the whole batch, so that there is no padding; even, so that a window has a middle."""
@@ -59,12 +115,17 @@ class PretrainingBatches:
         return 2 * int(rng.integers(shortest // 2, longest // 2, endpoint=True))
 
 
-def _origin(drawn: Drawn) -> NDArray[np.int64]:
-    """Contig, start, end, and a hash of the sequence: ``(B, 4)``."""
-    length = drawn.tokens.shape[1]
+def _framed(windows: Tokens) -> Tokens:
+    """``(B, S, L)`` → ``(B, S, L + 2)`` between special tokens."""
+    return with_special_tokens(windows.reshape(-1, windows.shape[-1])).reshape(*windows.shape[:2], -1)
+
+
+def _origin(contig: NDArray[np.int64], start: NDArray[np.int64], end: NDArray[np.int64], first: Tokens) -> Tensor:
+    """Contig, start and end of all that two views show, and a hash of the first: ``(B, 4)``."""
+    length = first.shape[1]
     factors = np.random.default_rng(length).integers(1, 2**63, size=length, dtype=np.uint64)
-    sequence = (drawn.tokens * factors).sum(axis=1, dtype=np.uint64).view(np.int64)
-    return np.stack([drawn.contig, drawn.start, drawn.start + length, sequence], axis=1)
+    sequence = (first * factors).sum(axis=1, dtype=np.uint64).view(np.int64)
+    return torch.from_numpy(np.stack([contig, start, end, sequence], axis=1))
 
 
 class EpochBatches:

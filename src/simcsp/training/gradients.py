@@ -22,14 +22,14 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from simcsp.errors import InputError
-from simcsp.model.contrastive import contrastive_loss, negatives_per_anchor, view_gradients
+from simcsp.model.contrastive import Contrast, contrastive_loss, view_gradients
 from simcsp.model.mlm import mlm_total
-from simcsp.model.objectives import PretrainingObjective
+from simcsp.model.objectives import LossWeights, PretrainingObjective, loss_weights
 from simcsp.training.batches import Batch
 
 Losses = dict[str, Tensor]
 Backward = Callable[[nn.Module, Batch, Accelerator, int, int], Losses]
-Contrast = Callable[[Tensor, Tensor], Tensor]
+OfViews = Callable[[Tensor, Tensor], Tensor]
 
 
 class Chunk(NamedTuple):
@@ -73,13 +73,15 @@ class InChunks:
         """See the class."""
         chunks = list(self._chunks(batch))
         seeds = [chunk_seed(seed, step, chunk.first) for chunk in chunks]
-        whole = {"total": mlm_total(batch["weight"])} if "weight" in batch else {}
-        contrasts: list[dict[str, Contrast]] = [{} for _ in chunks]
+        weights = loss_weights(self.objective.phase, step)
+        whole = {"weights": weights} | ({"total": mlm_total(batch["weight"])} if "weight" in batch else {})
+        contrast = self._contrast_of(batch)
+        contrasts: list[dict[str, OfViews]] = [{} for _ in chunks]
         cached = None
-        if "origin" in batch and len(chunks) > 1:
-            cached, contrasts = self._cache(chunks, seeds, batch["origin"], accelerator)
-        elif "origin" in batch:
-            contrasts = [{"contrast": partial(self._contrast, batch["origin"], accelerator)}]
+        if contrast and len(chunks) > 1:
+            cached, contrasts = self._cache(chunks, seeds, contrast, accelerator)
+        elif contrast:
+            contrasts = [{"contrast": partial(self._contrast, contrast, accelerator)}]
         sums: Losses = {}
         for number, chunk in enumerate(chunks):
             torch.manual_seed(seeds[number])
@@ -87,10 +89,15 @@ class InChunks:
                 losses = model(**chunk.batch, **whole, **contrasts[number])
                 accelerator.backward(losses["loss"] * self.processes)  # gradients of processes are averaged
             sums = {name: sums.get(name, 0) + loss.detach() for name, loss in losses.items()}
-        if "origin" in batch:
-            self._share_contrastive_loss(sums, cached)
-            sums["negatives_per_anchor"] = negatives_per_anchor(batch["origin"]) / self.processes
+        if contrast:
+            self._share_contrastive_loss(sums, cached, weights)
+            sums["negatives_per_anchor"] = contrast.negatives_per_anchor() / self.processes
         return sums
+
+    def _contrast_of(self, batch: Batch) -> Contrast | None:
+        """What the whole batch is told apart by, if it is."""
+        origin, kind = batch.get("origin"), batch.get("kind")
+        return None if origin is None and kind is None else self.objective.contrast(origin, kind)
 
     def _chunks(self, batch: Batch) -> Iterator[Chunk]:
         begin = self.rank * self.share
@@ -102,37 +109,41 @@ class InChunks:
         """Gradients are summed over processes once, with those of the last chunk."""
         return model.no_sync() if isinstance(model, DistributedDataParallel) else nullcontext()
 
-    def _contrast(self, origin: Tensor, accelerator: Accelerator, first: Tensor, second: Tensor) -> Tensor:
+    def _contrast(self, contrast: Contrast, accelerator: Accelerator, first: Tensor, second: Tensor) -> Tensor:
         """The contrastive loss from embeddings that still have their graph, those of other processes beside them."""
         everyone = [list(torch.split(self._gathered(own, accelerator), self.share)) for own in (first, second)]
         everyone[0][self.rank], everyone[1][self.rank] = first, second
-        return contrastive_loss(
-            torch.cat(everyone[0]), torch.cat(everyone[1]), self.objective.phase.temperature, origin
-        )
+        return contrastive_loss(torch.cat(everyone[0]), torch.cat(everyone[1]), contrast)
 
     def _cache(
         self,
         chunks: list[Chunk],
         seeds: list[int],
-        origin: Tensor,
+        contrast: Contrast,
         accelerator: Accelerator,
-    ) -> tuple[Tensor, list[dict[str, Contrast]]]:
+    ) -> tuple[Tensor, list[dict[str, OfViews]]]:
         """The contrastive loss of the batch, and for each chunk what carries its gradients back."""
         views = []
         with torch.no_grad(), accelerator.autocast():
             for chunk, seed in zip(chunks, seeds, strict=True):
                 torch.manual_seed(seed)
-                views.append(self.objective.views(chunk.batch["tokens"], chunk.batch.get("places")))
+                views.append(self._views(chunk.batch))
         first, second = (self._gathered(torch.cat(parts).float(), accelerator) for parts in zip(*views, strict=True))
-        loss, *gradients = view_gradients(first, second, self.objective.phase.temperature, origin)
+        loss, *gradients = view_gradients(first, second, contrast)
         own = slice(self.rank * self.share, (self.rank + 1) * self.share)
         by_chunk = zip(*(torch.split(gradient[own], self.size) for gradient in gradients), strict=True)
         return loss, [{"contrast": partial(_carried_back, *parts)} for parts in by_chunk]
 
-    def _share_contrastive_loss(self, sums: Losses, cached: Tensor | None) -> None:
+    def _views(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Embeddings of both views of a chunk, by the random numbers of its forward pass."""
+        if "pairs" in batch:
+            return self.objective.views(batch["pairs"], shift=batch.get("shift"))
+        return self.objective.views(batch["tokens"], batch.get("places"), batch.get("shift"))
+
+    def _share_contrastive_loss(self, sums: Losses, cached: Tensor | None, weights: LossWeights) -> None:
         """Every process knows the loss of the whole batch; let them add up to it."""
         share = (sums["contrastive_loss"] if cached is None else cached) / self.processes
-        sums["loss"] += self.objective.phase.contrastive_weight * (share - sums["contrastive_loss"])
+        sums["loss"] += weights.contrastive * (share - sums["contrastive_loss"])
         sums["contrastive_loss"] = share
 
     def _gathered(self, own: Tensor, accelerator: Accelerator) -> Tensor:

@@ -125,8 +125,8 @@ def train(
             batch = batch_of(progress.step)
             meter.waited(time.perf_counter() - started)
             losses = _train_step(model, optimiser, batch, plan, progress.step, accelerator, backward)
-            if "tokens" in batch:  # a frozen encoder has seen them before
-                meter.count(batch["tokens"])
+            for part in batch.keys() & {"tokens", "pairs"}:  # none if a frozen encoder has seen them before
+                meter.count(batch[part])
             progress = progress.advance()
             bar.update()
             last = progress.step == plan.steps

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 from simcsp.config import PhaseConfig, RunConfig
 from simcsp.console import progress, say
 from simcsp.datasets.corpus import Corpus
+from simcsp.datasets.pairs import PairSource
 from simcsp.datasets.windows import WindowTable
 from simcsp.metrics.geometry import alignment, effective_rank, spread, uniformity
 from simcsp.metrics.nmi import nmi
@@ -128,8 +129,12 @@ def run_phase(
     folder: Path,
     accelerator: Accelerator,
     select: dict[str, Path],
+    pairs: PairSource | None = None,
 ) -> Progress:
-    """Train one phase from wherever its checkpoints are; ``encoder`` ends with the weights of the last step."""
+    """Train one phase from wherever its checkpoints are; ``encoder`` ends with the weights of the last step.
+
+    SimCSP contrasts ``pairs``, or windows of the corpus where there are none.
+    """
     objective = PretrainingObjective(encoder, phase, pooling=config.encoder.pooling, layer=config.encoder.layer)
     seed = int(np.random.SeedSequence([config.seed, len(name), *name.encode()]).generate_state(1)[0])
     plan = Plan(
@@ -141,7 +146,7 @@ def run_phase(
         select=select,
         compile=config.compile,
     )
-    batches = PretrainingBatches(corpus, phase, config.pretrain, seed)
+    batches = PretrainingBatches(corpus, phase, config.pretrain, seed, pairs)
     measure = SelectionMeasure(encoder, selection, config, accelerator, phase.steps)
     with progress(None, f"pretrain: {name}", unit="step", total=phase.steps) as bar:
         backward = InChunks(objective, phase.chunk, phase.batch_size, accelerator)

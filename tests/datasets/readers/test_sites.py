@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simcsp.config import DataConfig, WindowSource
+from simcsp.config import DataConfig, DecoyConfig, WindowSource
 from simcsp.datasets.readers import READERS
 from simcsp.datasets.windows import WindowTable
 from simcsp.errors import InputError
@@ -370,3 +370,49 @@ def test_human_sites_of_hg19_are_refused_on_hg38(real_data: Path, tmp_path: Path
         bed.write_text(bed_of(kept))
         with pytest.raises(InputError, match=rf"{message} .* this FASTA is hg38; the coordinates would fit into hg19"):
             READERS["sites"](source, DataConfig(), tmp_path, np.random.default_rng(0))
+
+
+# --- what a splice-site finder found ---------------------------------------------------------------------------------
+
+# Of each gene of the designed genome the donor is sure and the acceptor is not.
+FOUND = "".join(
+    f"mini\t{start}\t{end}\t{name}\t{score}\t{strand}\n"
+    for (_, start, end, name, strand), score in zip(MINI_ROWS[:4], ("0.95", "0.4", "0.2", "1"), strict=True)
+)
+
+
+def found(fasta: Path, bed: str = FOUND, **source: Any) -> tuple[WindowTable, list[Tally]]:
+    path = fasta.with_name("found.bed")
+    path.write_text(bed)
+    one = WindowSource(format="sites", species="mini", fasta=fasta, sites=path, **{"min_score": 0.9} | source)
+    return READERS["sites"](one, DataConfig(window=20), fasta.parent / "cache", np.random.default_rng(0))
+
+
+def test_sites_of_a_high_score_are_splice_sites_and_decoys_are_other_gt(mini_genome: "MiniGenome") -> None:
+    table, tallies = found(mini_genome.fasta, decoys=DecoyConfig(ratio=5))
+    seen = {str(origin): int(label) for origin, label in zip(table.origin, table.label, strict=True)}
+    # The only other GT of the forward strand is at 12, that of the reverse at 69; all else is decoys for acceptors.
+    donors = {"mini:20-22:+": 1, "mini:98-100:-": 1, "mini:12-14:+": 0, "mini:69-71:-": 0}
+    assert donors.items() <= seen.items()
+    assert set(table.site_type.tolist()) == {0}
+    assert tallies[1].dropped["score below the least"] == 2
+
+
+def test_sites_of_a_low_score_are_no_decoys(mini_genome: "MiniGenome") -> None:
+    bed = FOUND + "mini\t12\t14\tdonor\t0.1\t+\n"
+    table, _ = found(mini_genome.fasta, bed, decoys=DecoyConfig(ratio=5))
+    assert "mini:12-14:+" not in table.origin.tolist()
+
+
+def test_decoys_of_a_finder_keep_their_distance_and_number(mini_genome: "MiniGenome") -> None:
+    table, _ = found(mini_genome.fasta, decoys=DecoyConfig(ratio=5, farthest=8))
+    assert sorted(table.origin[table.label == 0].tolist()) == ["mini:12-14:+"]
+    table, _ = found(mini_genome.fasta, decoys=DecoyConfig(ratio=5, nearest=9))
+    assert sorted(table.origin[table.label == 0].tolist()) == ["mini:69-71:-"]
+
+
+def test_a_score_that_is_no_number_and_a_threshold_nothing_reaches_are_said(mini_genome: "MiniGenome") -> None:
+    with pytest.raises(InputError, match=r"line 1: the score must be a number, found 'GT'\. Leave min_score out"):
+        found(mini_genome.fasta, FOUND.replace("0.95", "GT"))
+    with pytest.raises(InputError, match="Dropped 4: score below the least"):
+        found(mini_genome.fasta, min_score=2.0)

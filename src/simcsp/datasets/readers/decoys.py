@@ -10,6 +10,7 @@ import numpy as np
 from simcsp.config import DecoyConfig
 from simcsp.datasets.genome_annotation import Contig
 from simcsp.datasets.readers.site_windows import named_by_stretch
+from simcsp.sequence.alphabet import Tokens
 from simcsp.sequence.annotation import Interval, introns_of
 from simcsp.sequence.decoys import (
     Distance,
@@ -81,6 +82,31 @@ def draw_decoys(
         decoys += _of_loci(annotated, inside, ratio, rng, drawn)
     if len(inside) < len(wanted.regions):
         decoys += _between_loci(annotated, share, apart, rng, drawn)
+    return decoys
+
+
+def draw_beside(
+    contig: Tokens, sites: list[Site], listed: list[Site], wanted: DecoyConfig, rng: np.random.Generator
+) -> list[Site]:
+    """Draw decoys of a contig of which no more is known than some sites: anywhere on their strand, as far as asked for.
+
+    Args:
+        contig: ``(length,)`` forward strand.
+        sites: splice sites, all on this contig; decoys are `ratio` times as many, if there are as many.
+        listed: what decoys keep away from, the sites among them.
+        wanted: ratio and distances.
+        rng: source of chance.
+    """
+    decoys: list[Site] = []
+    for kind in _KINDS:
+        real = [site for site in sites if _kind(site) == kind]
+        if not real:
+            continue
+        taken = np.unique([site.position for site in listed if _kind(site) == kind]).astype(np.int64)
+        distance = Distance(wanted.nearest, wanted.farthest)
+        free = decoy_positions(contig, (0, contig.size), *kind, taken, distance)
+        chosen = draw_positions(free, min(round(wanted.ratio * len(real)), free.size), rng)
+        decoys += [Site(real[0].contig, place, *kind, 0, "") for place in chosen.tolist()]
     return decoys
 
 

@@ -6,6 +6,10 @@ nucleotide the intron's base next to the exon: its first for a donor, its last f
 transcription. Files: github.com/chenkenbio/SpliceBERT, ``hg19.ss-motif.for_umap.bed.gz`` (``GT(donor)``,
 ``GT(non-donor)``, …) and ``K562.SSE.hg38.for_visualization.bed.gz`` (``donor(SSE < 0.2)``, …), where SSE is the
 share of transcripts that use the site: sites hardly used are label 0 there, like decoys.
+
+With ``min_score`` the fifth column is a score, as splice-site finders write it, and names are ``donor`` and
+``acceptor``: sites of that score or more are splice sites, the others neither sites nor decoys, and decoys are drawn
+from all other GT and AG.
 """
 
 from collections import defaultdict
@@ -16,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from simcsp.config import DataConfig, WindowSource
+from simcsp.datasets.readers.decoys import draw_beside
 from simcsp.datasets.readers.site_windows import named_by_stretch, site_windows
 from simcsp.datasets.windows import WindowTable, concatenate
 from simcsp.errors import InputError
@@ -55,7 +60,7 @@ def read(
     source: WindowSource,
     data: DataConfig,
     cache: Path,
-    rng: np.random.Generator,  # noqa: ARG001 - nothing is drawn
+    rng: np.random.Generator,
 ) -> tuple[WindowTable, list[Tally]]:
     """Read the labelled sites of one species.
 
@@ -68,7 +73,7 @@ def read(
     if source.fasta is None or source.sites is None:
         raise ValueError("a source of sites has a FASTA and a BED file")
     fasta, path = data.root / source.fasta, data.root / source.sites
-    rows = _read_rows(path)
+    rows = _read_rows(path, source.min_score)
     genome = Genome(fasta, cache)
     require_assembly(genome.lengths, source.assembly, fasta)
     contigs, tally = Tally("contigs", fasta.name), Tally("sites", source.species)
@@ -83,12 +88,17 @@ def read(
     )
     _check_ends(rows, contig_of, genome, path)
     sites = _distinct_sites(rows, contig_of, tally)
+    if not sites:
+        raise InputError("no site is left to learn from", path=path, hint=f"Dropped {tally.reasons}")
     rate = _check_assembly(sites, genome, data.min_gt_ag, path)
     tally.source += f" ({rate:.1%} GT or AG)"
+    listed = _sites_of(rows, contig_of)
     tables = []
-    for contig, here in sites.items():
+    for contig, named in sites.items():
         tokens = nucleotides(genome.fetch(contig, 0, genome.lengths[contig]), contigs, path=fasta, contig=contig)
         contigs.read += 1
+        drawn = [] if source.min_score is None else draw_beside(tokens, named, listed[contig], source.decoys, rng)
+        here = sorted([*named, *drawn], key=lambda site: site.position)
         tables.append(site_windows(tokens, named_by_stretch(here, data.window), _group_of, source.species, data, tally))
     genome.close()
     table = concatenate(tables)
@@ -98,7 +108,10 @@ def read(
 
 
 class _Row(NamedTuple):
-    """One line of the BED; ``position`` is the start of the dinucleotide on the forward strand, ``end`` the row's."""
+    """One line of the BED; ``position`` is the start of the dinucleotide on the forward strand, ``end`` the row's.
+
+    What is not ``sure`` has too low a score.
+    """
 
     contig: str
     position: int
@@ -107,11 +120,12 @@ class _Row(NamedTuple):
     site_type: int
     label: int
     line: int
+    sure: bool
 
 
-def _read_rows(path: Path) -> list[_Row]:
+def _read_rows(path: Path, min_score: float | None) -> list[_Row]:
     rows = [
-        _row(line, path, number)
+        _row(line, path, number, min_score)
         for number, line in text_lines(path)
         if line.strip() and not line.startswith(("#", "track", "browser"))
     ]
@@ -120,14 +134,14 @@ def _read_rows(path: Path) -> list[_Row]:
     return rows
 
 
-def _row(line: str, path: Path, number: int) -> _Row:
+def _row(line: str, path: Path, number: int, min_score: float | None) -> _Row:
     columns = line.split("\t")
     if len(columns) != 6:
         raise InputError(
             f"expected 6 tab-separated columns, found {len(columns)}", path=path, line=number,
             hint="They are contig, start, end, name, score or a second name, strand",
         )  # fmt: skip
-    contig, first, last, name, _, strand = columns
+    contig, first, last, name, score, strand = columns
     if not (first.isdecimal() and last.isdecimal()):
         raise InputError(f"start and end must be whole numbers, found {first} and {last}", path=path, line=number)
     if strand not in ("+", "-"):
@@ -146,7 +160,18 @@ def _row(line: str, path: Path, number: int) -> _Row:
         )  # fmt: skip
     # Of a single base the dinucleotide reaches on into the intron, which lies ahead of a donor and behind an acceptor.
     goes_left = end - start == 1 and (meaning[0] == DONOR) == (strand == "-")
-    return _Row(contig, start - goes_left, end, strand, *meaning, number)
+    sure = min_score is None or _score(score, path, number) >= min_score
+    return _Row(contig, start - goes_left, end, strand, *meaning, number, sure)
+
+
+def _score(text: str, path: Path, number: int) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(
+            f"the score must be a number, found {text!r}", path=path, line=number,
+            hint="Leave min_score out if the names alone say what is a splice site",
+        ) from None  # fmt: skip
 
 
 def _check_ends(rows: list[_Row], contig_of: dict[str, str], genome: Genome, path: Path) -> None:
@@ -169,6 +194,9 @@ def _distinct_sites(rows: list[_Row], contig_of: dict[str, str], tally: Tally) -
         if row.contig not in contig_of:
             _drop(tally, "contig not in the FASTA")
             continue
+        if not row.sure:
+            _drop(tally, "score below the least")
+            continue
         key = (contig_of[row.contig], row.position, row.strand, row.site_type)
         if key in label_of:
             contrary = label_of[key] != row.label
@@ -178,6 +206,15 @@ def _distinct_sites(rows: list[_Row], contig_of: dict[str, str], tally: Tally) -
     for (contig, position, strand, site_type), label in sorted(label_of.items()):
         sites[contig].append(Site(contig, position, strand, site_type, label, ""))
     return sites
+
+
+def _sites_of(rows: list[_Row], contig_of: dict[str, str]) -> dict[str, list[Site]]:
+    """All rows by contig of the FASTA, whatever their score."""
+    listed = defaultdict(list)
+    for row in (row for row in rows if row.contig in contig_of):
+        contig = contig_of[row.contig]
+        listed[contig].append(Site(contig, row.position, row.strand, row.site_type, row.label, ""))
+    return listed
 
 
 def _drop(tally: Tally, reason: str) -> None:
