@@ -19,8 +19,9 @@ from simcsp.prediction.bigwig import require_bigwig
 from simcsp.prediction.classifier import Ensemble, stored_precision
 from simcsp.prediction.genes import Genes
 from simcsp.prediction.genome import GenomeOptions, score_genome
+from simcsp.prediction.reference_check import contigs_of
 from simcsp.prediction.sites import score_sites
-from simcsp.prediction.variants import VariantOptions, contigs_of, score_variants
+from simcsp.prediction.variants import VariantOptions, score_variants
 from simcsp.prediction.windows import score_windows
 from simcsp.sequence.annotation import read_annotation
 from simcsp.sequence.assembly import identify, require_assembly, resolve_contigs

@@ -10,7 +10,8 @@ import pytest
 
 from simcsp.errors import InputError
 from simcsp.prediction.genes import Genes
-from simcsp.prediction.variants import CHANGED, VARIANTS, VariantOptions, contigs_of, score_variants, survey
+from simcsp.prediction.reference_check import contigs_of, survey
+from simcsp.prediction.variants import CHANGED, VARIANTS, VariantOptions, score_variants
 from simcsp.sequence.alphabet import encode
 from simcsp.sequence.transcripts import Transcript
 from simcsp.sequence.vcf import read_header

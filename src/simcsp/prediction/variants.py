@@ -19,9 +19,9 @@ from simcsp.prediction.haplotypes import (
     delta_scores,
     differences,
 )
+from simcsp.prediction.reference_check import is_mismatched, survey
 from simcsp.prediction.refused import HEAD, REFUSED, Refusal, account, refused_rows
 from simcsp.prediction.scorer import Probabilities, Scorer
-from simcsp.sequence.assembly import resolve_contigs
 from simcsp.sequence.fasta import Genome
 from simcsp.sequence.sites import SITE_NAMES
 from simcsp.sequence.vcf import Header, Record, change, read_records, why_unreadable
@@ -31,24 +31,6 @@ VARIANTS, CHANGED = "variants.vcf", "changed_sites.tsv"
 INFO = "SimCSP"
 _FORMAT = "ALLELE|SYMBOL|DS_AG|DS_AL|DS_DG|DS_DL|DP_AG|DP_AL|DP_DG|DP_DL|STRAND"
 _AT_ONCE = 64  # records
-_MISMATCHED = 0.01  # share of records above which the FASTA is taken for another assembly
-MISMATCH = "REF is not the base of the FASTA"
-
-
-class Survey(NamedTuple):
-    """What a first reading of a VCF finds.
-
-    Attributes:
-        records: their number.
-        mismatched: those whose REF is not what the FASTA has there.
-        first: line of the first of them.
-        unsorted: line of the first record that lies before the one above it, 0 if none does.
-    """
-
-    records: int
-    mismatched: int
-    first: int
-    unsorted: int
 
 
 class Alleles(NamedTuple):
@@ -69,49 +51,6 @@ class VariantOptions(NamedTuple):
 
     introns: tuple[str, ...] = ("GT-AG",)
     least_change: float = 0.1
-
-
-def contigs_of(path: Path, header: Header, genome: Genome) -> dict[str, str]:
-    """Names in a VCF → contigs of the FASTA; names without a contig are left out.
-
-    Raises:
-        InputError: if a contig is of another length than the VCF states, or no name has a contig.
-    """
-    names = dict.fromkeys(record.contig for record in read_records(path))
-    contigs, missing = resolve_contigs(names, genome.lengths, header.contigs, path)
-    if missing and not contigs:
-        problem = f"none of its contigs ({', '.join(missing[:3])}) is in {genome.path}"
-        raise InputError(problem, path=path, hint="Give a matching pair")
-    return contigs
-
-
-def survey(path: Path, genome: Genome, contigs: dict[str, str]) -> Survey:
-    """Read all records, and compare REF with the FASTA.
-
-    Raises:
-        InputError: if there is no record, or more than 1 % of them have another REF than the FASTA.
-    """
-    records = mismatched = first = unsorted = 0
-    seen: set[str] = set()
-    last = ("", -2)
-    for record in read_records(path):
-        records += 1
-        here = (record.contig, record.position)
-        if not unsorted and (here[0] in seen if here[0] != last[0] else here[1] < last[1]):
-            unsorted = record.line
-        seen.add(last[0])
-        last = here
-        if record.contig in contigs and _is_mismatched(record, genome, contigs[record.contig]):
-            mismatched += 1
-            first = first or record.line
-    if not records:
-        raise InputError("no record found", path=path)
-    if mismatched > _MISMATCHED * records:
-        raise InputError(
-            f"REF is not the base of {genome.path} in {mismatched:,} of {records:,} records, here for the first time",
-            path=path, line=first, hint="The VCF is of another assembly, or not normalised; give a matching FASTA",
-        )  # fmt: skip
-    return Survey(records, mismatched, first, unsorted)
 
 
 def score_variants(
@@ -210,16 +149,10 @@ def _why_refused(record: Record, genome: Genome, contigs: dict[str, str]) -> str
         return "position outside the contig"
     if not record.alts:
         return "no alternative allele"
-    if _is_mismatched(record, genome, contig):
-        return MISMATCH
+    if is_mismatched(record, genome, contig):
+        return "REF is not the base of the FASTA"
     reasons = [why_unreadable(record.ref, alt) for alt in record.alts]
     return reasons[0] if all(reasons) else ""
-
-
-def _is_mismatched(record: Record, genome: Genome, contig: str) -> bool:
-    start, end = record.position, record.position + len(record.ref)
-    inside = start >= 0 and end <= genome.lengths[contig]
-    return inside and genome.fetch(contig, start, end).decode("latin-1").upper() != record.ref
 
 
 def _alleles(record: Record, contig: str, genome: Genome, scorer: Scorer, options: VariantOptions) -> Alleles:

@@ -60,7 +60,8 @@ def find_candidates(contig: Tokens, introns: Iterable[str] = ("GT-AG",)) -> Cand
 def first_intron_base(candidates: Candidates) -> NDArray[np.int64]:
     """The intron's base next to the exon: its first for a donor, its last for an acceptor; ``(n,)``, 0-based."""
     lies_right = (candidates.site_type == DONOR) == candidates.reverse
-    return candidates.position + lies_right
+    bases: NDArray[np.int64] = candidates.position + lies_right
+    return bases
 
 
 def nearest_exon_base(candidates: Candidates) -> NDArray[np.int64]:
