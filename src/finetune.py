@@ -6,6 +6,7 @@
     python src/finetune.py --config configs/human.yaml --run human-two --finetune.parallel 2
 
 Reads runs/<run>/pretrain, writes runs/<run>/finetune/<initialisation>/fold-<k>. Finished folds are not repeated.
+Beside the folds lies classifier.json: what src/predict.py must know of them, and how probabilities are calibrated.
 """
 
 from simcsp import runs
@@ -13,6 +14,7 @@ from simcsp.command_line import parse_config
 from simcsp.console import progress, run_script, say
 from simcsp.model.yardstick import logistic_regression
 from simcsp.stages import enter_stage, stage_folder
+from simcsp.training.classifier_record import write_classifier_record
 from simcsp.training.cross_validation import CrossValidation
 from simcsp.training.devices import describe, make_accelerator
 from simcsp.training.finetuning import asked_rows, write_predictions
@@ -39,6 +41,8 @@ def main() -> None:
         probabilities = logistic_regression(work.table, fold._replace(train=work.training_rows(k)), asked_rows(fold))
         write_predictions(target, work.table, fold, probabilities)
     work.forget_embeddings()
+    for name in config.finetune.initialisations:
+        write_classifier_record(config, name)
     models = [*config.finetune.initialisations, YARDSTICK]
     runs.close_stage(stage_folder(config, "finetune"), {"models": models})
     say(f"finetune: {len(work.folds)} folds × {len(models) - 1} initialisations and the yardstick done")

@@ -1,0 +1,1 @@
+"""From a fine-tuned classifier and a genome, sites, variants or windows to files that other tools read."""

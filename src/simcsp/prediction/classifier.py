@@ -1,0 +1,112 @@
+"""A fine-tuned classifier read back from its folder, and the probabilities it gives.
+
+Shapes: ``n`` windows, ``L`` nucleotides.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from safetensors.torch import load_file
+
+from simcsp import runs
+from simcsp.errors import InputError
+from simcsp.metrics.calibration import Curve, Threshold, at_temperature
+from simcsp.model.embedding import batches_of, ready
+from simcsp.model.encoder import SiteClassifier, load_checkpoint
+from simcsp.model.objectives import HEAD
+from simcsp.prediction.scorer import Probabilities
+from simcsp.sequence.alphabet import Tokens, with_special_tokens
+from simcsp.training.classifier_record import CLASSIFIER
+
+
+class Ensemble:
+    """The folds of one initialisation, or one of them: the mean of their calibrated probabilities.
+
+    Args:
+        folder: ``runs/<run>/finetune/<initialisation>`` for the mean of all folds, or a ``fold-<k>`` in it.
+        accelerator: where and how to compute.
+
+    Attributes:
+        window: nt around a site.
+        max_unread: largest share of N in a window.
+        assemblies: it was trained on.
+        temperature: of the calibration.
+        share: of splice sites among the windows it was calibrated on.
+        curve: of those windows.
+        calibration_errors: on them, before and after.
+        parameters: of all folds together.
+        identity: file → hash, of all that decides a probability.
+
+    Raises:
+        InputError: if this is no such folder, or a file in it is damaged.
+    """
+
+    def __init__(self, folder: Path, accelerator: Accelerator) -> None:
+        one_fold = not (folder / CLASSIFIER).exists() and (folder.parent / CLASSIFIER).exists()
+        home = folder.parent if one_fold else folder
+        record = _read_record(home)
+        folds = [folder] if one_fold else [home / f"fold-{k}" for k in range(record["folds"])]
+        calibration = record["calibration"]
+        self.window: int = record["window"]
+        self.max_unread: float = record["max_unread"]
+        self.assemblies: list[str] = record["assemblies"]
+        self.temperature: float = calibration["temperature"]
+        self.share: float = calibration["share"]
+        self.calibration_errors: tuple[float, float] = calibration["ece_before"], calibration["ece_after"]
+        self.curve = Curve(*(np.array(calibration["curve"][name]) for name in Curve._fields))
+        self._accelerator = accelerator
+        self._members = [_read_fold(fold / "best", record) for fold in folds]
+        for member in self._members:
+            ready(member, accelerator)
+        self.parameters = sum(p.numel() for member in self._members for p in member.parameters())
+        files = [home / CLASSIFIER, *(fold / "best" / runs.CHECKSUMS for fold in folds)]
+        self.identity = {str(path.relative_to(home)): runs.sha256(path) for path in files}
+
+    def __call__(self, windows: Tokens) -> Probabilities:
+        """``(n, L)`` nucleotide tokens → ``(n,)`` calibrated probabilities."""
+        if not len(windows):
+            return np.empty(0)
+        framed = with_special_tokens(windows)
+        each = [at_temperature(self._logits(member, framed), self.temperature) for member in self._members]
+        return np.asarray(np.mean(each, axis=0))
+
+    def threshold(self, share: float | None = None) -> Threshold:
+        """The threshold of the best validation F1, where ``share`` of the candidates are sites, or as in validation."""
+        return self.curve.best(self.share if share is None else share)
+
+    def __str__(self) -> str:
+        before, after = self.calibration_errors
+        return (
+            f"{len(self._members)} folds, windows of {self.window} nt, temperature {self.temperature:.2f}; calibration "
+            f"error on validation {before:.3f} before, {after:.3f} after"
+        )
+
+    def _logits(self, member: SiteClassifier, framed: Tokens) -> Probabilities:
+        with torch.inference_mode(), self._accelerator.autocast():
+            parts = [member(batch)[0] for batch in batches_of(framed, self._accelerator)]
+        return torch.cat(parts).double().cpu().numpy()
+
+
+def stored_precision(folder: Path) -> Any:
+    """The precision that a classifier was trained in: see `precision` in :class:`simcsp.config.RunConfig`."""
+    return _read_record(folder if (folder / CLASSIFIER).exists() else folder.parent)["precision"]
+
+
+def _read_record(folder: Path) -> dict[str, Any]:
+    if not (folder / CLASSIFIER).exists():
+        raise InputError(
+            f"no classifier here ({CLASSIFIER} is missing)", path=folder,
+            hint="Give runs/<run>/finetune/<initialisation>, or a fold of it; finetune.sh makes them",
+        )  # fmt: skip
+    record: dict[str, Any] = runs.read_json(folder / CLASSIFIER)
+    return record
+
+
+def _read_fold(folder: Path, record: dict[str, Any]) -> SiteClassifier:
+    encoder = load_checkpoint(folder, dropout=0.0, tokens=record["window"] + 2)
+    classifier = SiteClassifier(encoder, pooling=record["pooling"], layer=record["layer"], dropout=0.0, seed=0)
+    classifier.output.load_state_dict(load_file(folder / HEAD))
+    return classifier
