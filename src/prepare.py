@@ -118,8 +118,9 @@ def _tables(config: RunConfig) -> tuple[dict[str, WindowTable], list[Tally]]:
         candidates.append(more)
         tallies += more_tallies
     if rows.size or data.labelled:
-        tallies.append(Tally("windows", "labelled, for pre-training"))
-        tables[LABELLED] = set_apart(concatenate(candidates), raw.take(evaluated), split, tallies[-1])
+        tallies += [Tally("windows", "labelled, all together"), Tally("windows", "labelled, for pre-training")]
+        found = drop_duplicates(concatenate(candidates), tallies[-2])
+        tables[LABELLED] = set_apart(found, raw.take(evaluated), split, tallies[-1])
     for source in data.orthologues:
         sites, more_tallies = read_orthologues(source, data, CACHE)
         tallies += [*more_tallies, Tally("windows", "orthologues, for pre-training")]

@@ -45,12 +45,14 @@ def main() -> None:
     table = load_windows(prepared / "windows")
     selection = table.take(selection_rows(table, config.split))
     tokens = config.longest_input
+    baseline, contrast = config.pretrain.baseline, config.pretrain.contrast
     with runs.unclaimed_on_error(folder):
         encoder = load_encoder(config.encoder, tokens, config.seed)
+        pairs_of = {phase: load_pairs(prepared, phase) for phase in (baseline, contrast)}
+        for phase in (phase for phase, pairs in pairs_of.items() if pairs is None):
+            corpus.require_regions_of(longest + 2 * phase.views.shift)
     say(f"pretrain: {encoder.num_parameters():,} parameters on {describe(accelerator)}")
 
-    baseline, contrast = config.pretrain.baseline, config.pretrain.contrast
-    pairs_of = {phase: load_pairs(prepared, phase) for phase in (baseline, contrast)}
     shared = (config, corpus, selection)
     if not (folder / "baseline").exists():
         if baseline.steps:

@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 
 from simcsp import runs
 from simcsp.command_line import parse_config
-from simcsp.config import RunConfig, as_plain
+from simcsp.config import PhaseConfig, RunConfig, as_plain
 from simcsp.console import run_script, say
+from simcsp.datasets.pairs import FOLDERS
 from simcsp.datasets.splits import fold_parts
 from simcsp.metrics.classification import PUBLISHED_THRESHOLD
 from simcsp.report import figures
@@ -134,11 +135,11 @@ def _facts(config: RunConfig, manifest: Mapping[str, Any], run: Path) -> dict[st
         f"{manifest['split']['identical windows in several parts']} identical windows in several parts",
         "encoder": f"{config.encoder.architecture} from {config.encoder.init}, {config.encoder.layers} layers of "
         f"{config.encoder.hidden}, pooling {config.encoder.pooling}",
-        "pre-training": f"{phases.baseline.steps:,} steps of MLM, then {phases.contrast.steps:,} steps with weights "
-        f"{phases.contrast.mlm_weight:g} MLM and {phases.contrast.contrastive_weight:g} SimCSP",
+        "pre-training": f"{phases.baseline.steps:,} steps of MLM, then {_contrast(phases.contrast)}",
         "kept": ", ".join(f"{model} from step {step}" for model, step in kept.items()),
         "read without labels": ", ".join(str(source.sequences) for source in config.data.corpus),
         "of the windows, read without labels": _exposure(manifest["exposure"]),
+        **_seen_with_labels(config, manifest),
         **({"published quirks": ", ".join(quirks)} if quirks else {}),
         "fine-tuning": f"at most {config.finetune.epochs} epochs, "
         f"{config.finetune.labels or 'all'} training windows per fold",
@@ -147,6 +148,25 @@ def _facts(config: RunConfig, manifest: Mapping[str, Any], run: Path) -> dict[st
         "machine": f"{environment['platform']}, {environment['processors']} processors, "
         f"torch {environment['libraries']['torch']}",
     }
+
+
+def _contrast(phase: PhaseConfig) -> str:
+    """Length, weights and pairs of the contrastive phase."""
+    ends = (phase.mlm_weight, phase.mlm_weight_end), (phase.contrastive_weight, phase.contrastive_weight_end)
+    mlm, contrastive = (f"{start:g}" if end is None else f"{start:g} to {end:g}" for start, end in ends)
+    views = [f"shifted by up to {phase.views.shift} nt"] if phase.views.shift else []
+    views += [f"{phase.views.mutated:.0%} mutated"] if phase.views.mutated else []
+    pairs = f", pairs by {phase.positives}" if phase.positives != "window" else ""
+    said = pairs + (f", second views {' and '.join(views)}" if views else "")
+    return f"{phase.steps:,} steps with weights {mlm} MLM and {contrastive} SimCSP{said}"
+
+
+def _seen_with_labels(config: RunConfig, manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Windows whose labels pre-training has seen, if any."""
+    found = {phase.positives for phase in (config.pretrain.baseline, config.pretrain.contrast)}
+    sets = [folder for positives, folder in FOLDERS.items() if positives in found]
+    said = ", ".join(f"{manifest[name]:,} ({name})" for name in sets)
+    return {"windows seen with labels, none akin to those of a fold": said} if sets else {}
 
 
 def _exposure(record: Mapping[str, Any]) -> str:

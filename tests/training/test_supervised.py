@@ -71,4 +71,5 @@ def test_labels_raise_sccs_of_windows_whose_genes_were_not_seen(
     plan = Plan(steps=PHASE.steps, optimiser=PHASE, evaluate_every=100, save_every=100, seed=0, select={})
     backward = InChunks(objective, 0, PHASE.batch_size, accelerator)
     train(objective, batches, lambda *_: {}, plan, tmp_path, accelerator, tqdm(disable=True), backward)
-    assert before < 0.1 < 0.15 < measured()
+    assert before < 0.1
+    assert measured() > 0.15

@@ -18,6 +18,7 @@ from simcsp.sequence.alphabet import Tokens
 from simcsp.sequence.sites import SITE_NAMES
 
 LABELLED, ORTHOLOGUES = "labelled", "orthologues"  # folders of a prepared set
+FOLDERS = {"label": LABELLED, "orthologue": ORTHOLOGUES}  # by what the positives of a phase have in common
 
 
 class Pairs(NamedTuple):
@@ -48,11 +49,10 @@ def load_pairs(prepared: Path, phase: PhaseConfig) -> PairSource | None:
     Raises:
         InputError: if nothing was prepared for it.
     """
-    if phase.positives == "label":
-        return LabelledPairs(load_windows(prepared / LABELLED))
-    if phase.positives == "orthologue":
-        return OrthologuePairs(load_windows(prepared / ORTHOLOGUES))
-    return None
+    if phase.positives == "window":
+        return None
+    table = load_windows(prepared / FOLDERS[phase.positives])
+    return LabelledPairs(table) if phase.positives == "label" else OrthologuePairs(table)
 
 
 class LabelledPairs:
