@@ -4,15 +4,16 @@
     python benchmarks/genome_scoring.py --root data/raw --nucleotides 5000000
 
 Trains all three on human windows none of which lies on the held-out sequence, then scores every GT and AG of both
-strands of human chromosome 1 where its sequence is at hand, and compares with the annotation. Prints a Markdown table:
+strands in loci of annotated genes of human chromosome 1, and compares with the annotation. Prints a Markdown table:
 top-k accuracy and average precision per nucleotide, calibration error on validation windows, nt/s. The language model
-is that of genome_scoring.yaml, made by pretrain.sh and finetune.sh; runs/genome-scoring is used again if it is there.
+is that of genome_scoring.yaml, pre-trained and fine-tuned here; runs/genome-scoring is used again if it is there.
 
 OpenSpliceAI is not in the table: its package on PyPI (0.0.7) holds no weights.
 """
 
 import argparse
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,7 @@ from simcsp.prediction.scorer import Scorer
 from simcsp.sequence.alphabet import N, encode
 from simcsp.sequence.annotation import introns_of, read_annotation
 from simcsp.sequence.candidates import Candidates, first_intron_base
+from simcsp.sequence.decoys import merged
 from simcsp.sequence.fasta import Genome
 from simcsp.sequence.files import text_lines
 from simcsp.sequence.sites import ACCEPTOR, DONOR, SITE_NAMES, splice_sites
@@ -51,7 +53,7 @@ CACHE = runs.ROOT / "data" / "cache"
 _FASTA, _GENES = "vertebrates-chr1/hg38.chr1.partial.fa.gz", "vertebrates-chr1/ensembl.chr1.CDS.GRCh38.gtf.gz"
 _SITES, _INTRONS = "annotation/human_splice_sites.hg38.bed.gz", "annotation/gencode_v26_intron.hg38.bed.gz"
 _CONTIG = "chr1"
-_SHORTEST = 100_000  # nt of a stretch of sequence between N that is scored
+_MOST_N = 0.1  # share of a locus; where the sequence is not at hand there is nothing else
 
 Place = tuple[int, bool, int]  # site type, reverse strand, first base of the intron
 
@@ -67,7 +69,7 @@ def main() -> None:
     """Train, score and compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, default=Path("data/raw"), help="folder of the public sets")
-    parser.add_argument("--nucleotides", type=int, default=600_000, help="to score, from all stretches equally")
+    parser.add_argument("--nucleotides", type=int, default=600_000, help="to score, in loci drawn at random")
     asked = parser.parse_args()
     root = asked.root.resolve()
     config = _train(root)
@@ -84,9 +86,9 @@ def main() -> None:
         ("language model, mean of the folds", ensemble, ensemble.parameters, ensemble.calibration_errors[1]),
     ]
     genome = Genome(root / _FASTA, CACHE)
-    pieces = _pieces(genome, asked.nucleotides)
+    pieces = _pieces(genome, root, asked.nucleotides)
     truth = _truth(root)
-    say(f"{sum(p.end - p.start for p in pieces):,} nt of {_CONTIG} in {len(pieces)} stretches, {len(fold.train):,} "
+    say(f"{sum(p.end - p.start for p in pieces):,} nt of {_CONTIG} in {len(pieces)} loci, {len(fold.train):,} "
         f"training windows of {table.tokens.shape[1]} nt\n")  # fmt: skip
     say("| model | parameters | top-k donor | top-k acceptor | AP donor | AP acceptor | ECE | nt/s |")
     say("|---|---|---|---|---|---|---|---|")
@@ -101,8 +103,8 @@ def _train(root: Path) -> RunConfig:
     if not (folder / "acceptor-negative.txt").exists():
         _write_windows(root, folder)
     arguments = ["--config", str(CONFIG), "--data.root", str(folder)]
-    for script in ("pretrain.sh", "finetune.sh"):
-        subprocess.run(["bash", str(runs.ROOT / script), str(CONFIG), *arguments[2:]], check=True)  # noqa: S607
+    for stage in ("prepare", "pretrain", "finetune"):
+        subprocess.run([sys.executable, str(runs.ROOT / "src" / f"{stage}.py"), *arguments], check=True)
     return parse_config("", arguments)
 
 
@@ -125,13 +127,20 @@ def _write_windows(root: Path, folder: Path) -> None:
             runs.write_text(folder / f"{name}.txt", "".join(f"{text}\n" for text in kept))
 
 
-def _pieces(genome: Genome, nucleotides: int) -> list[Piece]:
-    """The beginnings of all long stretches without N."""
-    tokens = encode(genome.fetch(_CONTIG, 0, genome.lengths[_CONTIG])).tokens
-    edges = np.flatnonzero(np.diff(np.concatenate([[True], tokens == N, [True]])))
-    stretches = [(start, end) for start, end in edges.reshape(-1, 2).tolist() if end - start >= _SHORTEST]
-    each = nucleotides // len(stretches)
-    return [Piece(_CONTIG, start, min(end, start + each)) for start, end in stretches]
+def _pieces(genome: Genome, root: Path, nucleotides: int) -> list[Piece]:
+    """Loci of annotated genes without a long run of N, drawn at random until there are so many nucleotides."""
+    loci = merged(one.span for one in read_annotation(root / _GENES).transcripts)
+    pieces: list[Piece] = []
+    for row in np.random.default_rng(0).permutation(len(loci)).tolist():
+        start, end = loci[row]
+        tokens = encode(genome.fetch(_CONTIG, start, end)).tokens
+        if np.count_nonzero(tokens == N) > _MOST_N * tokens.size:
+            continue
+        left = nucleotides - sum(piece.end - piece.start for piece in pieces)
+        if left <= 0:
+            break
+        pieces.append(Piece(_CONTIG, start, min(end, start + left)))
+    return sorted(pieces)
 
 
 def _truth(root: Path) -> Truth:

@@ -130,7 +130,7 @@ def _genome(asked: argparse.Namespace, ensemble: Ensemble) -> Genome:
     genome = Genome(asked.fasta, CACHE)
     require_assembly(genome.lengths, asked.assembly, asked.fasta)
     found = identify(genome.lengths)
-    if found is not None and found not in ensemble.assemblies:
+    if found is not None and not {found, "unknown"} & set(ensemble.assemblies):
         say(f"predict: this FASTA is {found}; the classifier was trained on {', '.join(ensemble.assemblies)}")
     return genome
 
