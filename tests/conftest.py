@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -24,6 +26,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # One thread: sums come out the same on every machine. Read by numpy and torch, which are imported later.
 for _library in ("OMP", "MKL", "OPENBLAS"):
     os.environ[f"{_library}_NUM_THREADS"] = "1"
+
+# Where Python is told to keep no bytecode, everything that the tests start would compile torch again for seconds.
+if sys.dont_write_bytecode:
+    _bytecode = TemporaryDirectory(prefix="simcsp-bytecode-")  # goes with this process
+    sys.dont_write_bytecode, sys.pycache_prefix = False, _bytecode.name
+    os.environ["PYTHONPYCACHEPREFIX"] = _bytecode.name
+    del os.environ["PYTHONDONTWRITEBYTECODE"]
 
 # Nothing but the dinucleotides written here is a GT or an AG of either gene's strand inside the gene.
 MINI_SEQUENCE = "".join(

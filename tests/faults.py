@@ -39,7 +39,6 @@ FAULTS: dict[str, Callable[[], None]] = {
     "SIGINT": lambda: os.kill(os.getpid(), signal.SIGINT),
     "SIGTERM": lambda: os.kill(os.getpid(), signal.SIGTERM),
     "full": no_more_room,
-    "none": lambda: None,
 }
 
 
@@ -81,8 +80,9 @@ def arm(fault: str, place: str, moment: int) -> Callable[[], None]:
         if not isinstance(path, int) and str(ROOT / os.fsdecode(path)).startswith(WRITTEN):  # a number is an open file
             pass_moment(sys._getframe(1))
 
-    sys.addaudithook(on_event)
-    sys.setprofile(on_call)
+    if fault != "none":  # watching costs more than the stage
+        sys.addaudithook(on_event)
+        sys.setprofile(on_call)
     return disarm
 
 

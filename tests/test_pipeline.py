@@ -9,8 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import nbformat
 import numpy as np
@@ -30,7 +32,9 @@ pytestmark = pytest.mark.slow
 
 def checkout(target: Path) -> Path:
     """A copy of the checkout without anything it has produced."""
-    skipped = shutil.ignore_patterns(".git", ".venv", "__pycache__", "prepared", "simulated", "cache", "raw", "docs")
+    skipped = shutil.ignore_patterns(
+        ".git", ".venv", ".*_cache", "__pycache__", "prepared", "simulated", "cache", "raw", "docs"
+    )
     shutil.copytree(ROOT, target, ignore=skipped, symlinks=True)
     shutil.rmtree(target / "runs")
     return target
@@ -47,10 +51,9 @@ def run(folder: Path, script: str, *arguments: str) -> subprocess.CompletedProce
     return subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
 
 
-def run_both(folder: Path) -> None:
-    for script in ("pretrain.sh", "finetune.sh"):
-        done = run(folder, script, CONFIG)
-        assert done.returncode == 0, done.stderr
+def run_to_the_end(folder: Path, script: str) -> None:
+    done = run(folder, script, CONFIG)
+    assert done.returncode == 0, done.stderr
 
 
 def stop_when(folder: Path, script: str, reached: Callable[[], bool], number: signal.Signals) -> int:
@@ -86,12 +89,151 @@ def differing(folder: Path, finished: Path) -> list[str]:
     return [name for name in {**expected, **found} if found.get(name) != expected.get(name)]
 
 
+# --- faults at chosen moments ------------------------------------------------------------------------------------
+
+STAGES = ("prepare", "pretrain", "finetune", "evaluate", "report")
+# Stage, the function in which the fault happens, and the number of its moments to draw from; see tests/faults.py. In
+# this order every process of a stage comes to its function, however far the one before it came.
+MOMENTS = (
+    ("prepare", "write_genomes", 10),
+    ("prepare", "write_corpus", 2000),
+    ("prepare", "_windows", 2000),
+    ("prepare", "save_windows", 2),
+    ("prepare", "close_stage", 20),
+    ("pretrain", "load_encoder", 5),
+    ("pretrain", "_train_step", 20),
+    ("pretrain", "_measure_and_select", 100),
+    ("pretrain", "write_checkpoint", 70),
+    ("pretrain", "prune_checkpoints", 5),
+    ("pretrain", "write_model", 40),
+    ("pretrain", "_train_step", 20),
+    ("pretrain", "write_checkpoint", 70),
+    ("pretrain", "close_stage", 100),
+    ("finetune", "embed", 10),
+    ("finetune", "_train_step", 20),
+    ("finetune", "_measure_and_select", 50),
+    ("finetune", "write_model", 40),
+    ("finetune", "write_checkpoint", 70),
+    ("finetune", "write_predictions", 3),
+    ("finetune", "_write_embeddings", 2),
+    ("finetune", "close_stage", 30),
+    ("evaluate", "_selection_scores", 300),
+    ("evaluate", "_fold_scores", 300),
+    ("evaluate", "close_stage", 8),
+    ("report", "compare_with_baseline", 20),
+    ("report", "_figures", 25),
+    ("report", "markdown_report", 10),
+)
+
+
+@contextmanager
+def stage_runner(folder: Path) -> Iterator[Callable[..., tuple[int, str]]]:
+    """``run(stage, fault, function, moment)`` in a checkout: exit status and standard error."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_THREADING_LAYER": "workqueue"}  # others do not fork
+    environment.pop("PYTHONPATH", None)
+    words = [sys.executable, "tests/faults.py"]
+    with subprocess.Popen(
+        words, cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+
+        def call(stage: str, fault: str = "none", place: str = "", moment: int = 0) -> tuple[int, str]:
+            request = {"stage": stage, "config": CONFIG, "fault": fault, "place": place, "moment": moment}
+            assert process.stdin is not None
+            assert process.stdout is not None
+            print(json.dumps(request), file=process.stdin, flush=True)
+            answer = json.loads(process.stdout.readline())
+            return answer["status"], answer["stderr"]
+
+        yield call
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def half_written(folder: Path) -> list[str]:
+    return [str(path) for path in folder.rglob("*") if path.name.endswith((".partial", ".old"))]
+
+
+class Met(NamedTuple):
+    """How a stage took a fault, and what it left half written."""
+
+    what: str
+    status: int
+    stderr: str
+    half_written: list[str]
+
+
+def meet_faults(folder: Path, seed: int, faults: tuple[str, ...]) -> list[Met]:
+    """Let every stage meet these faults in turn, once per function of MOMENTS, then end."""
+    rng = np.random.default_rng(seed)
+    met = []
+    with stage_runner(folder) as run_stage:
+        for stage in STAGES:
+            for number, (_, place, moments) in enumerate(moment for moment in MOMENTS if moment[0] == stage):
+                fault = faults[number % len(faults)]
+                moment = int(rng.integers(moments)) + 1
+                status, stderr = run_stage(stage, fault, place, moment)
+                left = half_written(folder / "runs") + half_written(folder / "data")
+                met.append(Met(f"{fault} in {stage}, {place}, moment {moment}", status, stderr, left))
+            status, stderr = run_stage(stage)
+            assert status == 0, stderr
+    return met
+
+
+# --- the runs that the tests look at ------------------------------------------------------------------------------
+
+
+def undisturbed(folder: Path) -> None:
+    run_to_the_end(folder, "pretrain.sh")
+    run_to_the_end(folder, "finetune.sh")
+
+
+def scripts_stopped(folder: Path) -> list[int]:
+    """Exit statuses of the scripts that were killed, stopped and killed."""
+    pretraining, finetuning = (folder / "runs" / "tiny" / stage for stage in ("pretrain", "finetune"))
+    statuses = []
+    for sign, number in (
+        (pretraining / "phase-baseline" / "checkpoint-5", signal.SIGKILL),
+        (pretraining / "phase-contrast" / "metrics.jsonl", signal.SIGTERM),
+    ):
+        statuses.append(stop_when(folder, "pretrain.sh", sign.exists, number))
+    run_to_the_end(folder, "pretrain.sh")
+    sign = finetuning / "baseline" / "fold-1" / "metrics.jsonl"
+    statuses.append(stop_when(folder, "finetune.sh", sign.exists, signal.SIGKILL))
+    run_to_the_end(folder, "finetune.sh")
+    return statuses
+
+
+def stages_killed(folder: Path) -> list[Met]:
+    return meet_faults(folder, 0, ("kill",))
+
+
+def stages_stopped(folder: Path) -> list[Met]:
+    return meet_faults(folder, 1, ("full", "SIGTERM", "full", "SIGINT"))
+
+
+Job = Callable[[Path], Any]
+Ended = Callable[[Job], tuple[Path, Any]]
+
+
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ended]:
+    """``ended(job)``: the checkout in which a job has run, and what it gave; two go on at a time, each on one core."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    with ThreadPoolExecutor(2) as pool:
+        jobs: tuple[Job, ...] = (undisturbed, stages_killed, stages_stopped, scripts_stopped)
+        started = {job: pool.submit(job, checkout(folder / job.__name__)) for job in jobs}
+        yield lambda job: (folder / job.__name__, started[job].result())
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.fixture(scope="module")
+def finished(ended: Ended) -> Path:
     """A checkout in which both scripts have run undisturbed."""
-    folder = checkout(tmp_path_factory.mktemp("finished") / "simcsp")
-    run_both(folder)
+    folder, _ = ended(undisturbed)
     return folder
+
+
+# --- the tests ----------------------------------------------------------------------------------------------------
 
 
 def test_the_run_folder_holds_what_the_readme_promises(finished: Path) -> None:
@@ -161,113 +303,25 @@ def test_other_settings_in_the_same_run_are_refused_by_name(finished: Path) -> N
     assert numbers(finished) == before
 
 
-def test_scripts_stopped_and_killed_end_in_the_same_numbers(finished: Path, tmp_path: Path) -> None:
-    folder = checkout(tmp_path / "simcsp")
-    tiny = folder / "runs" / "tiny"
-    for script, sign, number, status in (
-        ("pretrain.sh", tiny / "pretrain" / "phase-baseline" / "checkpoint-5", signal.SIGKILL, -signal.SIGKILL),
-        ("pretrain.sh", tiny / "pretrain" / "phase-contrast" / "metrics.jsonl", signal.SIGTERM, 130),
-        ("finetune.sh", tiny / "finetune" / "baseline" / "fold-1" / "metrics.jsonl", signal.SIGKILL, -signal.SIGKILL),
-    ):
-        if script == "finetune.sh":
-            assert run(folder, "pretrain.sh", CONFIG).returncode == 0
-        assert stop_when(folder, script, sign.exists, number) == status
-    run_both(folder)
+def test_scripts_stopped_and_killed_end_in_the_same_numbers(finished: Path, ended: Ended) -> None:
+    folder, statuses = ended(scripts_stopped)
+    assert statuses == [-signal.SIGKILL, 130, -signal.SIGKILL]
     assert differing(folder, finished) == []
 
 
-# --- faults at chosen moments ------------------------------------------------------------------------------------
-
-STAGES = ("prepare", "pretrain", "finetune", "evaluate", "report")
-# Stage, the function in which the fault happens, and the number of its moments to draw from; see tests/faults.py. In
-# this order every process of a stage comes to its function, however far the one before it came.
-MOMENTS = (
-    ("prepare", "write_genomes", 10),
-    ("prepare", "write_corpus", 2000),
-    ("prepare", "_windows", 2000),
-    ("prepare", "save_windows", 2),
-    ("prepare", "close_stage", 20),
-    ("pretrain", "load_encoder", 5),
-    ("pretrain", "_train_step", 20),
-    ("pretrain", "_measure_and_select", 100),
-    ("pretrain", "write_checkpoint", 70),
-    ("pretrain", "prune_checkpoints", 5),
-    ("pretrain", "write_model", 40),
-    ("pretrain", "_train_step", 20),
-    ("pretrain", "write_checkpoint", 70),
-    ("pretrain", "close_stage", 100),
-    ("finetune", "embed", 10),
-    ("finetune", "_train_step", 20),
-    ("finetune", "_measure_and_select", 50),
-    ("finetune", "write_model", 40),
-    ("finetune", "write_checkpoint", 70),
-    ("finetune", "write_predictions", 3),
-    ("finetune", "_write_embeddings", 2),
-    ("finetune", "close_stage", 30),
-    ("evaluate", "_selection_scores", 300),
-    ("evaluate", "_fold_scores", 300),
-    ("evaluate", "close_stage", 8),
-    ("report", "compare_with_baseline", 20),
-    ("report", "_figures", 25),
-    ("report", "markdown_report", 10),
-)
-
-
-@contextmanager
-def stage_runner(folder: Path) -> Iterator[Callable[..., tuple[int, str]]]:
-    """``run(stage, fault, function, moment)`` in a checkout: exit status and standard error."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_THREADING_LAYER": "workqueue"}  # others do not fork
-    environment.pop("PYTHONPATH", None)
-    words = [sys.executable, "tests/faults.py"]
-    with subprocess.Popen(
-        words, cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-
-        def call(stage: str, fault: str = "none", place: str = "", moment: int = 0) -> tuple[int, str]:
-            request = {"stage": stage, "config": CONFIG, "fault": fault, "place": place, "moment": moment}
-            assert process.stdin is not None
-            assert process.stdout is not None
-            print(json.dumps(request), file=process.stdin, flush=True)
-            answer = json.loads(process.stdout.readline())
-            return answer["status"], answer["stderr"]
-
-        yield call
-        assert process.stdin is not None
-        process.stdin.close()
-
-
-def meet_faults(folder: Path, seed: int, fault_of: Callable[[int], str]) -> Iterator[tuple[str, int, str]]:
-    """Let every stage meet its faults, then end; gives (fault, exit status, standard error) of each."""
-    rng = np.random.default_rng(seed)
-    with stage_runner(folder) as run_stage:
-        for stage in STAGES:
-            for number, (_, place, moments) in enumerate(moment for moment in MOMENTS if moment[0] == stage):
-                fault = fault_of(number)
-                moment = int(rng.integers(moments)) + 1
-                status, stderr = run_stage(stage, fault, place, moment)
-                yield f"{fault} in {stage}, {place}, moment {moment}", status, stderr
-            status, stderr = run_stage(stage)
-            assert status == 0, stderr
-
-
-def half_written(folder: Path) -> list[str]:
-    return [str(path) for path in folder.rglob("*") if path.name.endswith((".partial", ".old"))]
-
-
-def test_every_stage_killed_at_random_moments_ends_in_the_same_numbers(finished: Path, tmp_path: Path) -> None:
-    folder = checkout(tmp_path / "simcsp")
-    survived = [what for what, status, _ in meet_faults(folder, 0, lambda number: "kill") if status != -signal.SIGKILL]
-    assert survived == []
+def test_every_stage_killed_at_random_moments_ends_in_the_same_numbers(finished: Path, ended: Ended) -> None:
+    folder, met = ended(stages_killed)
+    assert len(met) >= 20
+    assert [one.what for one in met if one.status != -signal.SIGKILL] == []
     assert differing(folder, finished) == []
     assert half_written(folder / "runs") == []
 
 
 def test_stopped_stages_and_full_disks_say_so_in_one_line_and_end_in_the_same_numbers(
-    finished: Path, tmp_path: Path
+    finished: Path, ended: Ended
 ) -> None:
-    folder = checkout(tmp_path / "simcsp")
-    faults = ("full", "SIGTERM", "full", "SIGINT")
-    for what, status, stderr in meet_faults(folder, 1, lambda number: faults[number % 4]):
+    folder, met = ended(stages_stopped)
+    for what, status, stderr, left in met:
         last = re.split("[\r\n]+", stderr.strip())[-1]
         assert "Traceback" not in stderr, f"{what}: {stderr}"
         if what.startswith("full"):
@@ -278,7 +332,7 @@ def test_stopped_stages_and_full_disks_say_so_in_one_line_and_end_in_the_same_nu
         else:
             wanted = "Interrupted. Run the same command again to go on from what is finished."
             assert (what, status, last) == (what, 130, wanted)
-        assert half_written(folder / "runs") + half_written(folder / "data") == [], what
+        assert left == [], what
     assert differing(folder, finished) == []
 
 
