@@ -24,6 +24,7 @@ from transformers import (
 from simcsp.config import Pooling
 from simcsp.errors import InputError
 from simcsp.model.encoder import SiteClassifier
+from simcsp.model.states import encode, pool
 from simcsp.model.tokenizer import export_tokenizer
 from simcsp.sequence.alphabet import VOCABULARY, N
 
@@ -80,6 +81,28 @@ def window_logits(logits: Tensor, pooling: Pooling) -> Tensor:
         return logits[:, 1:-1, 0].mean(dim=1)
     middle = logits.shape[1] // 2
     return logits[:, middle - 1, 0] + logits[:, middle, 1]
+
+
+@torch.inference_mode()
+def classifier_difference(classifier: SiteClassifier, folder: Path, tokens: Tensor) -> float:
+    """Largest difference between logits of a classifier and of what was exported from it, on ``(B, T)`` windows."""
+    task = task_of(classifier.pooling)
+    made = AutoModelForSequenceClassification if task == "sequence" else AutoModelForTokenClassification
+    model = made.from_pretrained(folder, local_files_only=True).eval()
+    found = window_logits(model(input_ids=tokens).logits, classifier.pooling)
+    return float((found - classifier.eval()(tokens)[0]).abs().max())
+
+
+@torch.inference_mode()
+def embedder_difference(
+    encoder: PreTrainedModel, folder: Path, tokens: Tensor, *, pooling: Pooling, layer: int
+) -> float:
+    """Largest difference between embeddings by an encoder and by what was exported from it, on ``(B, T)`` windows."""
+    model: Any = AutoModel.from_pretrained(folder, local_files_only=True)
+    hidden = model.eval()(input_ids=tokens).last_hidden_state
+    source: Any = encoder
+    wanted = encode(source.eval(), tokens, pooling=pooling, layer=layer).pooled
+    return float((pool(hidden, pooling) - wanted).abs().max())
 
 
 def export_embedder(encoder: PreTrainedModel, folder: Path, *, pooling: Pooling, layer: int) -> None:
