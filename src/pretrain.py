@@ -22,7 +22,7 @@ from simcsp.console import run_script, say
 from simcsp.datasets.corpus import Corpus
 from simcsp.datasets.splits import selection_rows
 from simcsp.datasets.windows import load_windows
-from simcsp.model.encoder import load_checkpoint, load_encoder, save_checkpoint
+from simcsp.model.encoder import initial_files, load_checkpoint, load_encoder, save_checkpoint
 from simcsp.model.splicebert import initial_folder
 from simcsp.stages import enter_stage, stage_folder
 from simcsp.training.devices import describe, make_accelerator
@@ -75,15 +75,9 @@ def _entered(config: RunConfig, initial: Path, accelerator: Accelerator) -> bool
     """Whether there is anything to do; the main process looks, and the others are told."""
     answer = [False]
     if accelerator.is_main_process:
-        answer = [enter_stage(config, "pretrain", {**_initial_files(initial), "device": describe(accelerator)})]
+        answer = [enter_stage(config, "pretrain", {**initial_files(initial), "device": describe(accelerator)})]
     (entered,) = broadcast_object_list(answer) if accelerator.num_processes > 1 else answer
     return entered
-
-
-def _initial_files(initial: Path) -> dict[str, str]:
-    """Hashes of the checkpoint that training starts from, if it does not start from scratch."""
-    paths = (initial / name for name in ("config.json", "model.safetensors", "pytorch_model.bin"))
-    return {str(path): runs.sha256(path) for path in paths if path.is_file()}
 
 
 if __name__ == "__main__":

@@ -100,6 +100,12 @@ def load_checkpoint(folder: Path, *, dropout: float, tokens: int) -> PreTrainedM
     return model
 
 
+def initial_files(folder: Path) -> dict[str, str]:
+    """Hashes of the files of a checkpoint that training or measuring starts from; empty if it is none."""
+    paths = (folder / name for name in ("config.json", "model.safetensors", "pytorch_model.bin"))
+    return {str(path): runs.sha256(path) for path in paths if path.is_file()}
+
+
 def random_encoder(folder: Path, *, dropout: float, seed: int) -> PreTrainedModel:
     """A model of the architecture in ``folder`` with fresh random weights.
 
