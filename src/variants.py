@@ -23,7 +23,7 @@ from simcsp.datasets.variant_exons import VariantWindows, cut_variants, read_vcf
 from simcsp.datasets.variants import READERS, Variant, read_variants
 from simcsp.errors import InputError
 from simcsp.model.encoder import initial_files, load_checkpoint
-from simcsp.model.splicebert import initial_folder
+from simcsp.model.splicebert import initial_folder, published_name
 from simcsp.model.zero_shot import Effects, Variants, variant_effects
 from simcsp.pieces import Array, in_pieces
 from simcsp.report.splicebert import PUBLISHED_PRECISION
@@ -140,7 +140,7 @@ def _precision(table: pd.DataFrame, asked: argparse.Namespace) -> str:
         for score, values in (("−ΔP", -part.delta_p), ("KL", part.kl), ("KL context", part.kl_context)):
             known = values.notna()
             value = average_precision_score(part.label[known], values[known])
-            published = PUBLISHED_PRECISION.get((asked.form.removesuffix("-csv"), asked.weights, name, score))
+            published = PUBLISHED_PRECISION.get((asked.form, published_name(asked.weights), name, score))
             lines.append(f"  {name}, {score}: {value:.3f} ({published or '–'}), {int(known.sum()):,} variants")
         lines.append(f"  {name}, share of label 1: {part.label.mean():.3f}")
     return "\n".join(lines)

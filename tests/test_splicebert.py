@@ -36,6 +36,13 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         rows.append(f"chr1\t{at}\t{at + 2}\tgene|{label}\tx\t{strand}")
     (tmp_path / "genome.fa").write_text(">chr1\n" + "".join(letters) + "\n")
     (tmp_path / "sites.bed").write_text("\n".join(rows) + "\n")
+    for site in ("donor", "acceptor"):
+        windows = ["".join(rng.choice(list("ACGT"), 600)) for _ in range(40)]
+        pair = {"donor": "GT", "acceptor": "AG"}[site]
+        positives = [f"P{row}_x;{text[:300]}{pair}{text[302:]}" for row, text in enumerate(windows[:20])]
+        negatives = [f"N{row}_x;{row};{text[:300]}{pair}{text[302:]};FP" for row, text in enumerate(windows[20:])]
+        (tmp_path / f"POS_{site}_600.csv").write_text("\n".join(positives) + "\n")
+        (tmp_path / f"NEG_600_{site}.csv").write_text("\n".join(negatives) + "\n")
     small = EncoderConfig(architecture="bert", hidden=16, layers=2, heads=2, intermediate=32)
     (tmp_path / "bert").mkdir()
     save_checkpoint(load_encoder(small, 512, seed=1), tmp_path / "bert")
@@ -51,13 +58,14 @@ def call(files: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> None:
 
 
 def test_every_layer_and_flank_is_measured_by_both_recipes(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    call(files, monkeypatch, "--weights", str(files / "bert"), "--run", "all")
+    call(files, monkeypatch, "--weights", str(files / "bert"), "--spliceator", str(files), "--run", "all")
     table = pd.read_csv(files / "runs" / "all" / "splicebert" / "table.csv")
     assert table.groupby("model", sort=False).size().tolist() == [10, 6]
     assert set(table.recipe) == {"published", "corrected"}
     values = table[["donor", "acceptor"]].to_numpy()
     assert ((values >= 0) & (values <= 1)).all()
     page = (files / "runs" / "all" / "splicebert" / "table.md").read_text()
+    assert f"| {files / 'bert'} | published | " in page.partition("on Spliceator's windows")[2]
     assert "These are 196 sites on an unknown assembly, not the 20,000 on hg19" in page
 
 

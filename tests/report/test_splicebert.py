@@ -27,9 +27,16 @@ def test_published_figures_stand_beside_the_measured_ones() -> None:
 
 @pytest.mark.parametrize(("sites", "assembly"), [(20_000, "hg38"), (19_000, "hg19")])
 def test_other_sites_than_the_published_are_said_to_be_others(sites: int, assembly: str) -> None:
-    page = comparison_page(comparison(ROWS), sites=sites, assembly=assembly, sources="Sites: a.bed.")
+    page = comparison_page(comparison(ROWS), [], sites=sites, assembly=assembly, sources="Sites: a.bed.")
     assert f"These are {sites:,} sites on {assembly}, not the 20,000 on hg19" in page
-    same = comparison_page(comparison(ROWS), sites=20_000, assembly="hg19", sources="Sites: a.bed.")
+    same = comparison_page(comparison(ROWS), [], sites=20_000, assembly="hg19", sources="Sites: a.bed.")
     assert "figures should agree to 0.01" in same
     assert "| splicebert.510nt | 4 | published | 0.311 / 0.302 | 0.310 / 0.300 | 40 |" in same
     assert "| one-hot | 100 | published | 0.080 / 0.070 | 0.081 / 0.066 | 31 | – | – | – |" in same
+
+
+def test_sccs_on_spliceator_stands_beside_the_published_one() -> None:
+    found = [("splicebert-human.510nt", "published", 0.03712), ("mine", "corrected", 0.2)]
+    page = comparison_page(comparison(ROWS), found, sites=20_000, assembly="hg19", sources="")
+    assert "| splicebert-human.510nt | published | 0.0371 | 0.0369 |" in page
+    assert "| mine | corrected | 0.2000 | – |" in page

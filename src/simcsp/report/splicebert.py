@@ -10,6 +10,8 @@ from typing import NamedTuple
 import pandas as pd
 
 PUBLISHED_SITES = 20_000
+PUBLISHED_SCCS = 0.0369
+"""Of splicebert-human.510nt before training, on pairs of Spliceator's windows (github.com/kest3869/SimCSP)."""
 FLANKS = (10, 20, 50, 100, 200)
 """Nucleotides on either side of the dinucleotide that the published one-hot vectors hold."""
 
@@ -44,7 +46,7 @@ _PRECISION = {
         "mfass": {("all", "−ΔP"): 0.068, ("all", "KL"): 0.271, ("without sites", "KL context"): 0.076},
     },
 }
-PUBLISHED_PRECISION = {
+PUBLISHED_PRECISION: dict[tuple[str, str | None, str, str], float] = {
     (assay, model, *key): value
     for model, assays in _PRECISION.items()
     for assay, values in assays.items()
@@ -102,8 +104,18 @@ def comparison(rows: list[Measured]) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def comparison_page(table: pd.DataFrame, *, sites: int, assembly: str, sources: str) -> str:
-    """The table as Markdown, with what may be compared and what may not."""
+def comparison_page(
+    table: pd.DataFrame, agreements: list[tuple[str, str, float]], *, sites: int, assembly: str, sources: str
+) -> str:
+    """The table as Markdown, with what may be compared and what may not.
+
+    Args:
+        table: from :func:`comparison`.
+        agreements: model, recipe and SCCS on Spliceator's windows, if it was measured.
+        sites: number of sites.
+        assembly: of the genome they are on.
+        sources: sentence on the files.
+    """
     head = ["model", "layer or flank", "recipe", "NMI donor / acceptor", "published", "clusters",
             "apart: donor / acceptor", "published", "SCCS of [CLS]"]  # fmt: skip
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
@@ -115,7 +127,15 @@ def comparison_page(table: pd.DataFrame, *, sites: int, assembly: str, sources: 
             "–" if pd.isna(row.sccs) else f"{row.sccs:.3f}",
         ]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n\n".join(["# NMI and SCCS of SpliceBERT", _comparable(sites, assembly), sources, "\n".join(lines)]) + "\n"
+    page = ["# NMI and SCCS of SpliceBERT", _comparable(sites, assembly), sources, "\n".join(lines)]
+    if agreements:
+        known = {"splicebert-human.510nt": PUBLISHED_SCCS}
+        rows = [
+            f"| {model} | {recipe} | {value:.4f} | {known.get(model, '–')} |" for model, recipe, value in agreements
+        ]
+        page.append("SCCS of the last layer's [CLS] on Spliceator's windows:")
+        page.append("\n".join(["| model | recipe | SCCS | published |", "|---|---|---|---|", *rows]))
+    return "\n\n".join(page) + "\n"
 
 
 def _comparable(sites: int, assembly: str) -> str:
