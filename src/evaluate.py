@@ -38,6 +38,7 @@ from simcsp.metrics.sccs import sccs
 from simcsp.model.embedding import embed, embed_layers
 from simcsp.model.encoder import initial_files, load_checkpoint, load_encoder
 from simcsp.model.published import embed_doubly_framed, embed_sites_off_by_one
+from simcsp.model.splicebert import initial_folder
 from simcsp.model.yardstick import logistic_regression
 from simcsp.report.figures import layer_maps
 from simcsp.report.layout import umap_layout
@@ -72,7 +73,7 @@ def _score_layers(config: RunConfig) -> None:
     accelerator = make_accelerator(config.precision)
     prepared, folder = stage_folder(config, "prepare"), runs.run_folder(config.run) / "layers"
     settings = {name: as_plain(getattr(config, name)) for name in ("seed", "precision", "encoder", "nmi")}
-    files = {**initial_files(config.encoder), "device": describe(accelerator)}
+    files = {**initial_files(initial_folder(config.encoder.init)), "device": describe(accelerator)}
     inputs = {**finished_before(config, "pretrain"), **files}
     runs.lock(folder)
     if runs.open_stage(folder, settings, inputs) is not runs.State.FINISHED:

@@ -2,7 +2,7 @@
 
     python src/pretrain.py --config configs/demo.yaml
     python src/pretrain.py --config configs/demo.yaml --pretrain.contrast.mlm_weight 1   # both losses at once
-    python src/pretrain.py --config configs/demo.yaml --pretrain.baseline.steps 0 --encoder.init SpliceBERT.510nt
+    python src/pretrain.py --config configs/demo.yaml --pretrain.baseline.steps 0 --encoder.init splicebert.510nt
     torchrun --nproc-per-node 8 --nnodes 4 --rdzv-endpoint HOST:29500 src/pretrain.py --config configs/msg.yaml
 
 All visible GPUs of one host are used without torchrun, too; several hosts need this folder in common. Writes
@@ -22,6 +22,7 @@ from simcsp.datasets.pairs import load_pairs
 from simcsp.datasets.splits import selection_rows
 from simcsp.datasets.windows import load_windows
 from simcsp.model.encoder import initial_files, load_checkpoint, load_encoder, save_checkpoint
+from simcsp.model.splicebert import initial_folder
 from simcsp.stages import enter_stage, stage_folder
 from simcsp.training.devices import describe, make_accelerator
 from simcsp.training.gradients import equal_share
@@ -32,12 +33,13 @@ from simcsp.training.processes import in_own_processes
 def main() -> None:
     """Run both phases."""
     config = parse_config(__doc__)
+    initial = initial_folder(config.encoder.init)  # before the processes that read it
     if in_own_processes(config.processes):
         return
     accelerator = make_accelerator(config.precision)
     for phase in (config.pretrain.baseline, config.pretrain.contrast):  # before hours of the first are spent
         equal_share(phase.batch_size, accelerator.num_processes)
-    if not _entered(config, accelerator):
+    if not _entered(config, initial, accelerator):
         return
     prepared, folder = (stage_folder(config, stage) for stage in ("prepare", "pretrain"))
     longest = max(config.pretrain.lengths or (config.data.window,))
@@ -72,11 +74,11 @@ def main() -> None:
     accelerator.end_training()
 
 
-def _entered(config: RunConfig, accelerator: Accelerator) -> bool:
+def _entered(config: RunConfig, initial: Path, accelerator: Accelerator) -> bool:
     """Whether there is anything to do; the main process looks, and the others are told."""
     answer = [False]
     if accelerator.is_main_process:
-        answer = [enter_stage(config, "pretrain", {**initial_files(config.encoder), "device": describe(accelerator)})]
+        answer = [enter_stage(config, "pretrain", {**initial_files(initial), "device": describe(accelerator)})]
     (entered,) = broadcast_object_list(answer) if accelerator.num_processes > 1 else answer
     return entered
 

@@ -289,8 +289,9 @@ class EncoderConfig:
     """The encoder, from scratch or from a checkpoint.
 
     Attributes:
-        init: `scratch`, or a folder with a Hugging Face checkpoint of SpliceBERT's vocabulary; the other
-            architecture fields then do not apply.
+        init: `scratch`; or a published SpliceBERT, which is fetched once: `splicebert.510nt` (or `510nt`),
+            `splicebert.1024nt` (`1024nt`), `splicebert-human.510nt`; or a folder with a Hugging Face checkpoint of
+            SpliceBERT's vocabulary. The other architecture fields apply to `scratch` only.
         architecture: `bert` (SpliceBERT's) or `modernbert` (rotary positions, local attention).
         hidden: width.
         layers: number of transformer layers.

@@ -70,7 +70,8 @@ def sha256(path: Path) -> str:
 
 def write_checksums(folder: Path) -> None:
     """Write the hashes of the files in a folder to ``SHA256SUMS``, which ``sha256sum --check`` reads, too."""
-    lines = [f"{sha256(path)}  {path.name}\n" for path in sorted(folder.iterdir()) if path.name != CHECKSUMS]
+    files = (path for path in sorted(folder.iterdir()) if path.is_file() and path.name != CHECKSUMS)
+    lines = [f"{sha256(path)}  {path.name}\n" for path in files]
     (folder / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
 
 

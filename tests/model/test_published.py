@@ -7,7 +7,7 @@ import torch
 from accelerate import Accelerator
 
 from simcsp.model.embedding import embed
-from simcsp.model.published import embed_doubly_framed, embed_sites_off_by_one
+from simcsp.model.published import embed_around_sites, embed_doubly_framed, embed_sites_off_by_one, sites_of
 from simcsp.sequence.alphabet import CLS, SEP, A, Tokens
 
 Maker = Callable[..., Any]
@@ -58,3 +58,20 @@ def test_what_is_framed_twice_is_cut_to_400_tokens(make_encoder: Maker, accelera
     other_end[:, 397] = A + (other_end[:, 397] - A + 1) % 4
     third = embed_doubly_framed(encoder, other_end, layer=-1, accelerator=accelerator)
     assert (first != third).any()
+
+
+@pytest.mark.parametrize("architecture", ["bert"])
+@pytest.mark.parametrize("layer", [0, 1, 2])
+def test_one_pass_gives_what_a_pass_for_each_layer_and_recipe_gives(
+    make_encoder: Maker, windows: Tokens, accelerator: Accelerator, layer: int
+) -> None:
+    encoder, reverse = make_encoder(seed=4), np.array([False, True, True, False, True, False])
+    around = embed_around_sites(encoder, windows, accelerator)
+    assert around.shape == (6, 3, 4, 16)
+    assert around.dtype == np.dtype(np.float16)
+    right = embed(encoder, windows, pooling="site", layer=layer, accelerator=accelerator)
+    np.testing.assert_allclose(sites_of(around, reverse, layer=layer, off_by_one=False), right, rtol=1e-3, atol=1e-4)
+    published = embed_sites_off_by_one(encoder, windows, reverse, layer=layer, accelerator=accelerator)
+    np.testing.assert_allclose(sites_of(around, reverse, layer=layer, off_by_one=True), published, rtol=1e-3, atol=1e-4)
+    first = embed(encoder, windows, pooling="cls", layer=layer, accelerator=accelerator)
+    np.testing.assert_allclose(around[:, layer, 0], first, rtol=1e-3, atol=1e-4)

@@ -20,6 +20,7 @@ from simcsp.config import EncoderConfig, Pooling
 from simcsp.errors import InputError
 from simcsp.model.attention import IMPLEMENTATION
 from simcsp.model.dropout import use_own_dropout
+from simcsp.model.splicebert import PUBLISHED, initial_folder, say_if_length_is_new
 from simcsp.model.states import encode, pooled_width
 from simcsp.model.tokenizer import check_vocabulary, export_tokenizer
 from simcsp.sequence.alphabet import CLS, PAD, SEP, VOCABULARY
@@ -33,17 +34,18 @@ def load_encoder(config: EncoderConfig, tokens: int, seed: int) -> PreTrainedMod
     """The model that ``config`` asks for.
 
     Args:
-        config: architecture, or checkpoint folder.
+        config: architecture, or checkpoint: a folder, or the name of a published one, which is fetched if need be.
         tokens: longest input in tokens.
         seed: of the initial weights when made from scratch.
 
     Raises:
-        InputError: if there is no layer ``config.layer``, or as :func:`load_checkpoint` does.
+        InputError: if there is no layer ``config.layer``, or as :func:`load_checkpoint` and
+            :func:`~simcsp.model.splicebert.published_checkpoint` do.
     """
     if config.init == SCRATCH:
         model = _fresh(_architecture(config, tokens), seed)
     else:
-        model = load_checkpoint(Path(config.init), dropout=config.dropout, tokens=tokens)
+        model = load_checkpoint(initial_folder(config.init), dropout=config.dropout, tokens=tokens)
     depth = model.config.num_hidden_layers
     if not -depth - 1 <= config.layer <= depth:
         raise InputError(
@@ -94,12 +96,13 @@ def load_checkpoint(folder: Path, *, dropout: float, tokens: int) -> PreTrainedM
             hint="Give the checkpoint of a masked language model, with its prediction head",
         )  # fmt: skip
     use_own_dropout(model)
+    say_if_length_is_new(folder, tokens - 2)
     return model
 
 
-def initial_files(config: EncoderConfig) -> dict[str, str]:
-    """Path → hash of the files of the checkpoint that ``config`` starts from; empty if it starts from scratch."""
-    paths = (Path(config.init) / name for name in ("config.json", "model.safetensors", "pytorch_model.bin"))
+def initial_files(folder: Path) -> dict[str, str]:
+    """Hashes of the files of a checkpoint that training or measuring starts from; empty if it is none."""
+    paths = (folder / name for name in ("config.json", "model.safetensors", "pytorch_model.bin"))
     return {str(path): runs.sha256(path) for path in paths if path.is_file()}
 
 
@@ -157,7 +160,10 @@ def _architecture(config: EncoderConfig, tokens: int) -> BertConfig | ModernBert
 
 def _read_architecture(folder: Path, dropout: float) -> BertConfig | ModernBertConfig:
     if not (folder / "config.json").is_file():
-        raise InputError("no checkpoint here (config.json is missing)", path=folder)
+        raise InputError(
+            "no checkpoint here (config.json is missing)", path=folder,
+            hint=f"Published ones are known by name: {', '.join(PUBLISHED)}",
+        )  # fmt: skip
     architecture: BertConfig | ModernBertConfig
     try:
         architecture = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)

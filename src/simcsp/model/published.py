@@ -53,6 +53,50 @@ def embed_sites_off_by_one(
     return _embed(encoder, with_special_tokens(windows), pooled, layer, accelerator)
 
 
+def embed_around_sites(encoder: PreTrainedModel, windows: Tokens, accelerator: Accelerator) -> NDArray[np.float16]:
+    """All hidden states of ``[CLS]`` and around the site, from one pass; in float16, as published.
+
+    :func:`sites_of` takes the sites from them, in the published way or the right one.
+
+    Args:
+        encoder: a BERT.
+        windows: ``(n, L)`` nucleotide tokens on the strand of transcription, the site at the centre.
+        accelerator: device and precision.
+
+    Returns:
+        ``(n, layers + 1, 4, D)``: ``[CLS]``, the nucleotide before the site, and the two of the site.
+    """
+    ready(encoder, accelerator)
+    middle = windows.shape[1] // 2
+    places = [0, middle - 1, middle, middle + 1]  # of the tokens, which begin with [CLS]
+    with torch.inference_mode(), accelerator.autocast():
+        parts = [
+            torch.stack(
+                [hidden[:, places] for hidden in encoder.base_model(tokens, output_hidden_states=True).hidden_states],
+                dim=1,
+            )
+            for tokens in batches_of(with_special_tokens(windows), accelerator)
+        ]
+    return torch.cat(parts).half().cpu().numpy()
+
+
+def sites_of(around: NDArray[np.float16], reverse: NDArray[np.bool_], *, layer: int, off_by_one: bool) -> Floats:
+    """The two nucleotides of each site side by side, from what :func:`embed_around_sites` gives.
+
+    Args:
+        around: ``(n, layers + 1, 4, D)``.
+        reverse: ``(n,)`` true for windows of the minus strand.
+        layer: hidden state.
+        off_by_one: whether windows of the minus strand are read one nucleotide upstream, as published.
+
+    Returns:
+        ``(n, 2 D)``.
+    """
+    states = around[:, layer].astype(np.float32)
+    right, shifted = states[:, 2:4].reshape(len(states), -1), states[:, 1:3].reshape(len(states), -1)
+    return np.where((reverse & off_by_one)[:, None], shifted, right)
+
+
 def embed_doubly_framed(encoder: PreTrainedModel, windows: Tokens, *, layer: int, accelerator: Accelerator) -> Floats:
     """Pool ``[CLS]`` of windows framed twice by special tokens and cut to 400 tokens, as SimCSP's S3 pairs are.
 

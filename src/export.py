@@ -1,0 +1,165 @@
+"""Write a model of a run as a folder that others open without this project: weights, tokenizer, model card.
+
+    python src/export.py classifier best_nmi --config configs/demo.yaml
+    python src/export.py classifier best_nmi --fold 2 --licence cc-by-4.0 --target my-model --config configs/demo.yaml
+    python src/export.py embedder best_sccs --pooling mean --config configs/demo.yaml
+
+The classifier of a fold opens in AutoModelForSequenceClassification if it pools [CLS]; if it pools site or mean, then
+in AutoModelForTokenClassification, and the model card says how its logits make that of a window. The embedder opens in
+SentenceTransformer. Logits and embeddings are compared with those here before the folder takes its place.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from simcsp import runs
+from simcsp.command_line import parse_config
+from simcsp.config import RunConfig
+from simcsp.console import run_script, say
+from simcsp.datasets.splits import selection_rows
+from simcsp.datasets.windows import load_windows
+from simcsp.download.catalogue import SETS
+from simcsp.errors import InputError
+from simcsp.model.encoder import SiteClassifier, load_checkpoint
+from simcsp.model.export import (
+    classifier_difference,
+    embedder_difference,
+    export_classifier,
+    export_embedder,
+    task_of,
+)
+from simcsp.model.objectives import ClassificationObjective
+from simcsp.model.splicebert import published_name
+from simcsp.report.model_card import Card, Kind, model_card
+from simcsp.sequence.alphabet import with_special_tokens
+from simcsp.stages import finished_before, stage_folder
+from simcsp.training.checkpoint import read_model
+
+_COMPARED = 16  # windows that logits or embeddings are compared on
+_ROUNDING = 1e-3  # a larger difference is a fault, not rounding
+
+
+def main() -> None:
+    """Export what the command line names."""
+    asked, config = _parse(sys.argv[1:])
+    finished_before(config, "report")
+    target = asked.target or runs.run_folder(config.run) / "export" / f"{asked.what}-{asked.model}"
+    if target.exists():
+        raise InputError("something is there already", path=target, hint="Move it away, or give another --target")
+    with runs.whole_folder(target) as folder:
+        write = _export_classifier if asked.what == "classifier" else _export_embedder
+        card = write(asked, config, folder)
+        if not card.difference <= _ROUNDING:
+            raise RuntimeError(f"the exported model differs by {card.difference:g}")
+        runs.write_text(folder / "README.md", model_card(card))
+        runs.write_json(folder / "export.json", {"from": f"{config.run}: {asked.model}", **runs.environment()})
+        runs.write_checksums(folder)
+    say(f"export: written to {target}; largest difference on {_COMPARED} windows {card.difference:.1e}")
+
+
+def _parse(arguments: list[str]) -> tuple[argparse.Namespace, RunConfig]:
+    parser = argparse.ArgumentParser(prog="export.py", description=__doc__, allow_abbrev=False,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser.add_argument("what", choices=("classifier", "embedder"))
+    parser.add_argument("model", help="an initialisation of the run: baseline, best_sccs, best_nmi, random")
+    parser.add_argument("--fold", type=int, default=0, help="whose classifier (default: %(default)s)")
+    parser.add_argument("--pooling", choices=("cls", "mean"), help="of an embedder (default: that of the run)")
+    parser.add_argument("--licence", default="unknown", help="of the model, as the Hugging Face hub calls it")
+    parser.add_argument("--target", type=Path, help="folder (default: runs/<run>/export/<what>-<model>)")
+    asked, rest = parser.parse_known_args(arguments)
+    return asked, parse_config(__doc__, rest)
+
+
+def _export_classifier(asked: argparse.Namespace, config: RunConfig, folder: Path) -> Card:
+    fold = runs.run_folder(config.run) / "finetune" / asked.model / f"fold-{asked.fold}"
+    encoder, how = _checkpoint(fold / "best", config), config.encoder
+    classifier = SiteClassifier(encoder, pooling=how.pooling, layer=how.layer, dropout=0.0, seed=config.seed)
+    read_model(fold / "best", ClassificationObjective(classifier))
+    export_classifier(classifier, folder)
+    difference = classifier_difference(classifier, folder, _some_windows(config))
+    scores = _scores(config, asked.model, str(asked.fold), f"test part of fold {asked.fold}")
+    return _card(asked, config, task_of(how.pooling), how.pooling, difference, scores)
+
+
+def _export_embedder(asked: argparse.Namespace, config: RunConfig, folder: Path) -> Card:
+    how = config.encoder
+    encoder, pooling = _checkpoint(runs.run_folder(config.run) / "pretrain" / asked.model, config), how.pooling
+    pooling = asked.pooling or pooling
+    export_embedder(encoder, folder, pooling=pooling, layer=how.layer)
+    windows = _some_windows(config)
+    difference = embedder_difference(encoder, folder, windows, pooling=pooling, layer=how.layer)
+    scores = _scores(config, asked.model, "selection", f"selection part, pooling {how.pooling}")
+    return _card(asked, config, "embedder", pooling, difference, scores)
+
+
+def _checkpoint(folder: Path, config: RunConfig) -> Any:
+    if not folder.exists():
+        raise InputError("the run has no such model", path=folder, hint="Give one of its initialisations and folds")
+    return load_checkpoint(folder, dropout=0.0, tokens=config.longest_input)
+
+
+def _some_windows(config: RunConfig) -> Tensor:
+    table = load_windows(stage_folder(config, "prepare") / "windows")
+    rows = selection_rows(table, config.split)[:_COMPARED]
+    return torch.from_numpy(with_special_tokens(table.tokens[rows])).long()
+
+
+def _scores(config: RunConfig, model: str, fold: str, on: str) -> list[tuple[str, str, float, str]]:
+    table = pd.read_csv(stage_folder(config, "evaluation") / runs.SCORES, dtype={"fold": str})
+    found = table[(table.model == model) & (table.fold == fold)]
+    return [(row.metric, row.site, float(row.value), on) for row in found.itertuples()]
+
+
+def _card(
+    asked: argparse.Namespace,
+    config: RunConfig,
+    kind: Kind,
+    pooling: str,
+    difference: float,
+    metrics: list[tuple[str, str, float, str]],
+) -> Card:
+    initial = published_name(config.encoder.init)
+    public = SETS["splicebert-models"]
+    return Card(
+        name=f"{config.run}: {asked.what} {asked.model}",
+        kind=kind,
+        pooling=pooling,
+        window=config.data.window,
+        licence=asked.licence,
+        facts=_facts(config),
+        metrics=metrics,
+        difference=difference,
+        initial=f"Training started from {initial}, {public.licence} ({public.licence_url}): {public.citation}."
+        if initial
+        else "",
+    )
+
+
+def _facts(config: RunConfig) -> dict[str, str]:
+    manifest = runs.read_json(stage_folder(config, "prepare") / "manifest.json")
+    record = runs.read_json(stage_folder(config, "finetune") / runs.RECORD)
+    assemblies = [f"{path} ({found['assembly']})" for path, found in manifest["assemblies"].items()]
+    sources = [f"{one['source']}: {one['kept']:,} {one['what']}" for one in manifest["sources"]]
+    phases, tuning = config.pretrain, config.finetune
+    return {
+        "assemblies": ", ".join(assemblies) or "none: windows came without coordinates",
+        "sources": "; ".join(sources),
+        "windows": f"{manifest['windows']:,} of {config.data.window} nt; split by {config.split.by}",
+        "encoder": f"{config.encoder.architecture} from {config.encoder.init}",
+        "pre-training": f"{phases.baseline.steps:,} steps of MLM, then {phases.contrast.steps:,} with weights "
+        f"{phases.contrast.mlm_weight:g} MLM and {phases.contrast.contrastive_weight:g} SimCSP",
+        "fine-tuning": f"at most {tuning.epochs} epochs, {tuning.labels or 'all'} windows per fold, learning rate "
+        f"{tuning.learning_rate:g}{', encoder frozen' if tuning.frozen else ''}",
+        "seed": str(config.seed),
+        "code": f"SimCSP {record['version']}, commit {record['environment']['code']}",
+    }
+
+
+if __name__ == "__main__":
+    run_script(main)

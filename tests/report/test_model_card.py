@@ -1,0 +1,54 @@
+import re
+
+import pytest
+
+from simcsp.report.model_card import Card, Kind, model_card
+
+
+def card(kind: Kind = "sequence", pooling: str = "cls", **more: str) -> Card:
+    return Card(
+        name="demo: classifier best_nmi",
+        kind=kind,
+        pooling=pooling,
+        window=200,
+        licence="cc-by-4.0",
+        facts={"assemblies": "hg38.fa.gz (hg38)", "windows": "1,000 of 200 nt"},
+        metrics=[("f1", "donor", 0.91234, "test part of fold 0")],
+        difference=1.5e-6,
+        **more,
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "library", "pipeline"),
+    [
+        ("sequence", "transformers", "text-classification"),
+        ("token", "transformers", "token-classification"),
+        ("embedder", "sentence-transformers", "feature-extraction"),
+    ],
+)
+def test_the_hub_can_read_what_it_is(kind: Kind, library: str, pipeline: str) -> None:
+    _, head, _ = model_card(card(kind)).split("---\n", 2)
+    read = dict(line.split(": ") for line in head.splitlines() if ": " in line)
+    assert (read["license"], read["library_name"], read["pipeline_tag"]) == ("cc-by-4.0", library, pipeline)
+
+
+@pytest.mark.parametrize(
+    ("kind", "pooling"), [("sequence", "cls"), ("token", "site"), ("token", "mean"), ("embedder", "mean")]
+)
+def test_the_code_it_shows_is_python(kind: Kind, pooling: str) -> None:
+    (code,) = re.findall(r"```python\n(.+?)```", model_card(card(kind, pooling)), flags=re.DOTALL)
+    compile(code, "card", "exec")
+
+
+def test_a_card_names_data_metrics_limits_and_sources() -> None:
+    text = model_card(card(initial="Training started from splicebert.510nt."))
+    for needed in (
+        "| f1 | donor | 0.912 | test part of fold 0 |",
+        "**assemblies**: hg38.fa.gz (hg38)",
+        "Not for diagnosis",
+        "the largest difference measured is 1.5e-06",
+        "## Sources\n\nTraining started from splicebert.510nt.",
+    ):
+        assert needed in text
+    assert "## Sources" not in model_card(card())

@@ -1,0 +1,83 @@
+"""From a table of variants and a genome to scores, on a small BERT."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import variants
+from simcsp import runs
+from simcsp.config import EncoderConfig
+from simcsp.errors import InputError
+from simcsp.model.encoder import load_encoder, save_checkpoint
+from simcsp.model.zero_shot import Effects, variant_effects
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    letters = np.random.default_rng(0).choice(list("ACGT"), 2000)
+    (tmp_path / "genome.fa").write_text(f">chr1\n{''.join(letters)}\n")
+    rows = ["contig\tposition\tref\talt\texon_start\texon_end\tstrand\tlabel"]
+    for at in range(860, 920):
+        alt = "ACGT"[("ACGT".index(letters[at]) + 1) % 4]
+        rows.append(f"chr1\t{at + 1}\t{letters[at]}\t{alt}\t880\t910\t+\t{at % 2}")
+    (tmp_path / "table.tsv").write_text("\n".join(rows) + "\n")
+    small = EncoderConfig(architecture="bert", hidden=16, layers=2, heads=2, intermediate=32)
+    (tmp_path / "bert").mkdir()
+    save_checkpoint(load_encoder(small, 260, seed=1), tmp_path / "bert")
+    monkeypatch.setattr(variants, "_CACHE", tmp_path / "cache")
+    monkeypatch.setattr(variants, "_PIECE", 25)
+    monkeypatch.setattr(runs, "lock", lambda folder: folder.mkdir(parents=True, exist_ok=True))
+    return tmp_path
+
+
+def call(files: Path, monkeypatch: pytest.MonkeyPatch, *form: str) -> None:
+    words = [*form, "--fasta", str(files / "genome.fa"), "--weights", str(files / "bert"), "--window", "258"]
+    monkeypatch.setattr(sys, "argv", ["variants.py", *words, "--target", str(files / "out.tsv")])
+    variants.main()
+
+
+def test_a_table_gets_scores_and_average_precision(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call(files, monkeypatch, "table", str(files / "table.tsv"))
+    table = pd.read_csv(files / "out.tsv", sep="\t")
+    assert len(table) == 60
+    assert table[["delta_p", "kl_donor", "kl_acceptor", "kl"]].notna().all(axis=None)
+    assert table.kl_context.notna().sum() == 54  # those with 100 nt of the window on either side
+    assert table.at_site.sum() == 4
+    np.testing.assert_allclose(table.kl, table.kl_donor + table.kl_acceptor)
+    printed = capsys.readouterr().out
+    assert "table.tsv: 60 variants read, 60 kept" in printed
+    assert "without sites, share of label 1: 0.500" in printed
+    assert not (files / "out.tsv.pieces").exists()
+
+
+def test_a_stopped_run_goes_on_with_the_pieces_that_are_there(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    call(files, monkeypatch, "table", str(files / "table.tsv"))
+    whole = (files / "out.tsv").read_text()
+    (files / "out.tsv").unlink()
+    asked: list[int] = []
+    limit = 2
+
+    def stopped(*arguments: Any) -> Effects:
+        if len(asked) == limit:
+            raise KeyboardInterrupt
+        asked.append(1)
+        return variant_effects(*arguments)
+
+    monkeypatch.setattr(variants, "variant_effects", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        call(files, monkeypatch, "table", str(files / "table.tsv"))
+    assert not (files / "out.tsv").exists()
+    limit = 100
+    call(files, monkeypatch, "table", str(files / "table.tsv"))
+    assert (len(asked), (files / "out.tsv").read_text()) == (3, whole)
+
+
+def test_a_vcf_needs_an_annotation(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match=r"does not say which strand and exon to look at\. Give --annotation"):
+        call(files, monkeypatch, "vcf", str(files / "table.tsv"))
