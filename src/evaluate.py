@@ -3,15 +3,16 @@
     python src/evaluate.py --config configs/demo.yaml
     python src/evaluate.py layers --config configs/demo.yaml --run probe --encoder.init CHECKPOINT
     python src/evaluate.py leakage --config configs/demo.yaml
+    python src/evaluate.py sentences POSITIVE.txt NEGATIVE.txt --encoder FOLDER
 
 The first reads runs/<run>/pretrain and finetune; writes runs/<run>/evaluation: scores.csv (one row per model,
 fold, site type and metric), layers.csv (one row per pre-trained encoder, layer and pooling), and embeddings, clusters
 and UMAP layouts of the selection part. This is the first time that test windows are scored; no choice is made after it.
 
-The others need only prepared data. `layers` scores every layer and pooling of one encoder, that of `encoder.init`, on
+The next two need only prepared data. `layers` scores every layer and pooling of one encoder, that of `encoder.init`, on
 the selection part: layers.csv and layers.png in runs/<run>/layers. `leakage` counts the windows of the set that have a
 counterpart in another part of the split, cross-validates two simple classifiers to see what such leaks are worth in F1,
-and writes leakage.json beside the manifest.
+and writes leakage.json beside the manifest. `sentences` measures SCCS and NMI of a sentence encoder on labelled text.
 """
 
 import sys
@@ -42,6 +43,7 @@ from simcsp.model.splicebert import initial_folder
 from simcsp.model.yardstick import logistic_regression
 from simcsp.report.figures import layer_maps
 from simcsp.report.layout import umap_layout
+from simcsp.sentences.command import score_sentences
 from simcsp.stages import enter_stage, finished_before, stage_folder
 from simcsp.training.devices import describe, make_accelerator
 
@@ -51,13 +53,16 @@ Row = dict[str, object]
 
 
 def main() -> None:
-    """Score every model of the run, or the layers of one encoder, or audit the split of its data."""
-    commands = {"layers": _score_layers, "leakage": _audit_split}
-    command = commands.get(sys.argv[1]) if len(sys.argv) > 1 else None
-    if command is None:
-        _score_models(parse_config(__doc__))
-    else:
-        command(parse_config(__doc__, sys.argv[2:]))
+    """Score every model of the run, or do what the first word says."""
+    match sys.argv[1:2]:
+        case ["layers"]:
+            _score_layers(parse_config(__doc__, sys.argv[2:]))
+        case ["leakage"]:
+            _audit_split(parse_config(__doc__, sys.argv[2:]))
+        case ["sentences"]:
+            score_sentences(sys.argv[2:])
+        case _:
+            _score_models(parse_config(__doc__))
 
 
 def _audit_split(config: RunConfig) -> None:

@@ -155,7 +155,10 @@ def _sites(sites: pd.DataFrame) -> str:
 
 def _pretraining(pretraining: pd.DataFrame) -> str:
     shown = [metric for metric in NAMES if metric in pretraining]
-    rows = [[TITLES.get(m, m), *(_number(pretraining.at[m, metric]) for metric in shown)] for m in pretraining.index]
+    rows = [
+        [TITLES.get(m, m), *(_number(pretraining.at[m, metric], 1 if metric == "clusters" else 4) for metric in shown)]
+        for m in pretraining.index
+    ]
     return _table(["encoder", *(NAMES[metric] for metric in shown)], rows)
 
 
@@ -168,9 +171,9 @@ def _range(interval: tuple[float, float]) -> str:
     return f"{interval[0]:+.4f} to {interval[1]:+.4f}"
 
 
-def _number(value: float) -> str:
-    """Four decimals, or a dash for what is not defined."""
-    return "–" if pd.isna(value) else f"{value:.4f}"
+def _number(value: float, decimals: int = 4) -> str:
+    """Rounded, or a dash for what is not defined."""
+    return "–" if pd.isna(value) else f"{value:.{decimals}f}"
 
 
 def _table(header: list[str], rows: list[list[Any]]) -> str:

@@ -175,11 +175,15 @@ def layer_summary(layers: pd.DataFrame) -> pd.DataFrame:
         for score in ("sccs", "nmi", "probe_auroc"):
             defined = table[table[score].notna()]
             best = None if defined.empty else defined.loc[defined[score].idxmax()]
-            row[score] = "–" if best is None else f"{best[score]:.3f} (layer {best.layer}, {best.pooling})"
+            row[score] = "–" if best is None else f"{best[score]:.3f} ({_place(best)})"
         mixtures = table[table.layer == MIXTURE].sort_values("probe_auroc", ascending=False)
         row["weights"] = "–" if mixtures.empty else f"{mixtures.iloc[0].weights} ({mixtures.iloc[0].pooling})"
         rows.append(row)
     return pd.DataFrame(rows).set_index("model")
+
+
+def _place(cell: pd.Series) -> str:
+    return f"{cell.layer if cell.layer == MIXTURE else f'layer {cell.layer}'}, {cell.pooling}"
 
 
 def verdict(comparison: Comparison) -> str:

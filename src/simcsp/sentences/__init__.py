@@ -1,0 +1,1 @@
+"""SCCS and NMI on labelled sentences: a control of the measures, not of any splice-site model."""
