@@ -6,9 +6,10 @@
     torchrun --nproc-per-node 8 --nnodes 4 --rdzv-endpoint HOST:29500 src/pretrain.py --config configs/msg.yaml
 
 All visible GPUs of one host are used without torchrun, too; several hosts need this folder in common. Writes
-runs/<run>/pretrain. Killed or stopped, it goes on
-from the last checkpoint when called again.
+runs/<run>/pretrain. Killed or stopped, it goes on from the last checkpoint when called again.
 """
+
+from pathlib import Path
 
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
