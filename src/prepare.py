@@ -16,13 +16,13 @@ import numpy as np
 
 from simcsp import runs
 from simcsp.command_line import parse_config
-from simcsp.config import RunConfig, as_plain
+from simcsp.config import RunConfig, WindowSource, as_plain
 from simcsp.console import run_script, say
 from simcsp.datasets.corpus import Corpus, write_corpus
 from simcsp.datasets.exposure import exposed_windows, exposure_record
 from simcsp.datasets.readers import READERS
 from simcsp.datasets.splits import assign_parts, require_usable_parts, split_record
-from simcsp.datasets.windows import WindowTable, concatenate, drop_duplicates, save_windows
+from simcsp.datasets.windows import TRANSFER, WindowTable, concatenate, drop_duplicates, save_windows
 from simcsp.download.command import download
 from simcsp.errors import InputError
 from simcsp.sequence.assembly import identify
@@ -56,6 +56,13 @@ def _prepare(config: RunConfig, target: Path) -> None:
     with runs.whole_folder(target / "windows") as folder:
         save_windows(table, folder)
     tallies += window_tallies
+    transfer = 0
+    if config.data.transfer:
+        others, window_tallies = _transfer(config, table)
+        with runs.whole_folder(target / TRANSFER) as folder:
+            save_windows(others, folder)
+        tallies += window_tallies
+        transfer = len(others.label)
     for tally in tallies:
         say(str(tally))
     exposure = exposed_windows(table.tokens, target / "corpus")
@@ -63,6 +70,7 @@ def _prepare(config: RunConfig, target: Path) -> None:
     manifest = {
         "corpus nucleotides": size,
         "windows": len(table.label),
+        "windows of other species": transfer,
         "assemblies": _assemblies(config),
         "sources": [tally.as_dict() for tally in tallies],
         "split": split_record(table, config.split),
@@ -77,7 +85,8 @@ def _prepare(config: RunConfig, target: Path) -> None:
 def _assemblies(config: RunConfig) -> dict[str, dict[str, object]]:
     """FASTA → its assembly, where it can be told, and the lengths of its contigs."""
     paths = {source.sequences for source in config.data.corpus if source.format == "genome"}
-    paths |= {source.fasta for source in config.data.windows if source.fasta is not None}
+    sources = (*config.data.windows, *config.data.transfer)
+    paths |= {source.fasta for source in sources if source.fasta is not None}
     genomes = {str(path): Genome(config.data.root / path, CACHE) for path in sorted(paths)}
     return {
         path: {"assembly": identify(genome.lengths) or "unknown", "contigs": genome.lengths}
@@ -99,23 +108,39 @@ def _simulate(config: RunConfig) -> None:
 def _windows(config: RunConfig) -> tuple[WindowTable, list[Tally]]:
     if not config.data.windows:
         raise InputError("the configuration names no source of windows", hint="Add at least one under data.windows")
+    table, tallies = _read(config.data.windows, config)
+    table = assign_parts(table, config.split)
+    require_usable_parts(table, config.split)
+    return table, tallies
+
+
+def _transfer(config: RunConfig, table: WindowTable) -> tuple[WindowTable, list[Tally]]:
+    """Windows of other species, without those that the folds hold as well."""
+    others, tallies = _read(config.data.transfer, config, first=len(config.data.windows))
+    inside = {row.tobytes() for row in table.tokens}
+    known = np.array([row.tobytes() in inside for row in others.tokens])
+    tallies.append(Tally("windows", "of other species"))
+    tallies[-1].read += len(known)
+    tallies[-1].drop("identical to a window of the folds", int(known.sum()))
+    return others.take(~known), tallies
+
+
+def _read(sources: tuple[WindowSource, ...], config: RunConfig, first: int = 0) -> tuple[WindowTable, list[Tally]]:
+    """Windows of some sources without duplicates; ``first`` is the number of the first of all sources."""
     tables, tallies = [], []
-    for number, source in enumerate(config.data.windows):
+    for number, source in enumerate(sources, first):
         rng = np.random.default_rng([config.data.seed, number])
         table, source_tallies = READERS[source.format](source, config.data, CACHE, rng)
         tables.append(table)
         tallies += source_tallies
     duplicates = Tally("windows", "all sources together")
-    table = drop_duplicates(concatenate(tables), duplicates)
-    table = assign_parts(table, config.split)
-    require_usable_parts(table, config.split)
-    return table, [*tallies, duplicates]
+    return drop_duplicates(concatenate(tables), duplicates), [*tallies, duplicates]
 
 
 def _input_hashes(config: RunConfig) -> dict[str, str]:
     """Hash of every file the configuration names."""
     paths: set[Path] = set()
-    for source in (*config.data.corpus, *config.data.windows):
+    for source in (*config.data.corpus, *config.data.windows, *config.data.transfer):
         paths |= {value for value in vars(source).values() if isinstance(value, Path)}
     files = {str(path): config.data.root / path for path in sorted(paths)}
     for path in files.values():

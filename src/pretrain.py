@@ -5,24 +5,28 @@
     python src/pretrain.py --config configs/demo.yaml --pretrain.baseline.steps 0 --encoder.init SpliceBERT.510nt
     torchrun --nproc-per-node 8 --nnodes 4 --rdzv-endpoint HOST:29500 src/pretrain.py --config configs/msg.yaml
 
+Recipes of `pretrain.also` start from BASELINE, too, and leave an encoder each.
+
 All visible GPUs of one host are used without torchrun, too; several hosts need this folder in common. Writes
 runs/<run>/pretrain. Killed or stopped, it goes on
 from the last checkpoint when called again.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
+from transformers import PreTrainedModel
 
 from simcsp import runs
 from simcsp.command_line import parse_config
-from simcsp.config import RunConfig
+from simcsp.config import PhaseConfig, RunConfig
 from simcsp.console import run_script, say
 from simcsp.datasets.corpus import Corpus
 from simcsp.datasets.splits import selection_rows
 from simcsp.datasets.windows import load_windows
-from simcsp.model.encoder import load_checkpoint, load_encoder, save_checkpoint
+from simcsp.model.encoder import load_checkpoint, load_encoder, remove_top_layers, save_checkpoint
 from simcsp.stages import enter_stage, stage_folder
 from simcsp.training.devices import describe, make_accelerator
 from simcsp.training.gradients import equal_share
@@ -36,7 +40,8 @@ def main() -> None:
     if in_own_processes(config.processes):
         return
     accelerator = make_accelerator(config.precision)
-    for phase in (config.pretrain.baseline, config.pretrain.contrast):  # before hours of the first are spent
+    phases = (config.pretrain.baseline, config.pretrain.contrast, *config.pretrain.also)
+    for phase in phases:  # before hours of the first are spent
         equal_share(phase.batch_size, accelerator.num_processes)
     if not _entered(config, accelerator):
         return
@@ -55,18 +60,34 @@ def main() -> None:
         if config.pretrain.baseline.steps:
             phase = config.pretrain.baseline
             run_phase("baseline", encoder, phase, *shared, folder / "phase-baseline", accelerator, {})
-        if accelerator.is_main_process:
-            with runs.whole_folder(folder / "baseline") as target:
-                save_checkpoint(encoder, target)
-                runs.write_checksums(target)
+        remove_top_layers(encoder, config.encoder.drop_layers)
+        _keep(encoder, folder / "baseline", accelerator)
     accelerator.wait_for_everyone()
-    encoder = load_checkpoint(folder / "baseline", dropout=config.encoder.dropout, tokens=tokens)
-    select = {SCCS: folder / "best_sccs", NMI: folder / "best_nmi"}
-    phase = config.pretrain.contrast
-    done = run_phase("contrast", encoder, phase, *shared, folder / "phase-contrast", accelerator, select)
+    best = {}
+    for name, phase, kept in _recipes(config, folder):
+        encoder = load_checkpoint(folder / "baseline", dropout=config.encoder.dropout, tokens=tokens)
+        done = run_phase(name, encoder, phase, *shared, folder / f"phase-{name}", accelerator, kept)
+        best[name] = done.best
+        if not kept and not (folder / name).exists():
+            _keep(encoder, folder / name, accelerator)
     if accelerator.is_main_process:
-        runs.close_stage(folder, {"best": done.best})
+        runs.close_stage(folder, {"best": best.pop("contrast"), "also": best})
     accelerator.end_training()
+
+
+def _keep(encoder: PreTrainedModel, target: Path, accelerator: Accelerator) -> None:
+    if accelerator.is_main_process:
+        with runs.whole_folder(target) as folder:
+            save_checkpoint(encoder, folder)
+            runs.write_checksums(folder)
+
+
+def _recipes(config: RunConfig, folder: Path) -> Iterator[tuple[str, PhaseConfig, dict[str, Path]]]:
+    """Name and settings of what goes on from BASELINE, and metric → folder; no metric if the last encoder is kept."""
+    yield "contrast", config.pretrain.contrast, {SCCS: folder / "best_sccs", NMI: folder / "best_nmi"}
+    for recipe in config.pretrain.also:
+        metric = {"last": None, "sccs": SCCS, "nmi": NMI}[recipe.keep]
+        yield recipe.name, recipe, {metric: folder / recipe.name} if metric else {}
 
 
 def _entered(config: RunConfig, accelerator: Accelerator) -> bool:

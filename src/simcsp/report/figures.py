@@ -20,6 +20,10 @@ COLOURS = {
     "best_sccs": ORANGE,
     "best_nmi": GREEN,
     "random": PURPLE,
+    "mlm_control": SKY,
+    "joint": RED,
+    "supervised": YELLOW,
+    "cnn": "0.5",
     "logistic_regression": BLACK,
 }
 TITLES = {
@@ -27,6 +31,10 @@ TITLES = {
     "best_sccs": "BEST_SCCS",
     "best_nmi": "BEST_NMI",
     "random": "random start",
+    "mlm_control": "MLM control",
+    "joint": "joint MLM + SimCSP",
+    "supervised": "supervised SimCSP",
+    "cnn": "dilated CNN",
     "logistic_regression": "logistic regression",
 }
 _CLASSES = (
