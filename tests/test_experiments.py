@@ -24,6 +24,8 @@ import report
 import search
 from simcsp import runs
 from simcsp.command_line import parse_config
+from simcsp.datasets.windows import load_windows
+from simcsp.model.embedding import embed
 from simcsp.training import pretraining
 from simcsp.training.log import read_metrics
 
@@ -129,18 +131,17 @@ def test_experiment_2_searches_resumes_and_never_looks_at_folds(
         run(module, "exp2")
     made = folder / "runs" / "exp2" / "search"
     seen: set[bytes] = set()
-    real = pretraining.embed
 
     def watched(encoder: Any, windows: Any, **rest: Any) -> Any:
         seen.update(window.tobytes() for window in windows)
-        return real(encoder, windows, **rest)
+        return embed(encoder, windows, **rest)
 
     monkeypatch.setattr(pretraining, "embed", watched)
     run(search, "exp2")
     read(made / "report.md")
     undisturbed = pd.read_csv(made / "trials.csv")
     assert len(undisturbed) == 4
-    table = search.load_windows(folder / "data" / "prepared" / "tiny-experiment" / "windows")
+    table = load_windows(folder / "data" / "prepared" / "tiny-experiment" / "windows")
     assert seen <= {window.tobytes() for window in table.tokens[table.part == 4]}  # in neither of two folds
 
     shutil.rmtree(made)
