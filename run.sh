@@ -113,7 +113,8 @@ setup() { # [EXTRA]: EXTRA is nothing or "[test]"
 
 # --- what one does in it -------------------------------------------------------------------------------------------
 
-environment() {
+environment() { # [CONFIG…]: what a command was given
+  [[ $# -gt 0 && $1 != -* ]] || fail "$command needs a configuration, for instance configs/experiments/exp1.yaml"
   setup
   [[ -n ${SIMCSP_CONTAINER:-} ]] || export PYTHON=.venv/bin/python
   trap 'exit 130' INT
@@ -125,20 +126,20 @@ demo() {
 }
 
 experiment() { # CONFIG [OVERRIDES…]
-  environment
+  environment "$@"
   bash pretrain.sh "$@"
   bash finetune.sh "$@"
 }
 
 search() { # CONFIG [OVERRIDES…]
-  environment
+  environment "$@"
   bash pretrain.sh "$@"
   (source src/stages.sh && run_stage search "$@")
 }
 
 study() { # CONFIG [OVERRIDES…]
   local plan overrides
-  environment
+  environment "$@"
   plan=$("${PYTHON:-python3}" src/compare.py plan --config "$@")
   while read -r -a overrides; do
     bash pretrain.sh "$@" "${overrides[@]}" </dev/null
@@ -234,10 +235,9 @@ case $command in
   start) start ;;
   setup) setup ;;
   demo) demo ;;
-  experiment | search | study)
-    [[ $# -gt 0 && $1 != -* ]] || fail "$command needs a configuration, for instance configs/experiments/exp1.yaml"
-    "$command" "$@"
-    ;;
+  experiment) experiment "$@" ;;
+  search) search "$@" ;;
+  study) study "$@" ;;
   test) run_tests "$@" ;;
   tensorboard) tensorboard_here ;;
   shell) open_shell "$@" ;;
