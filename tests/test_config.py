@@ -104,6 +104,7 @@ TEXT: dict[str, Any] = {
         (PretrainConfig, {"also": (RecipeConfig(name="a"), RecipeConfig(name="a"))}, "two recipes"),
         (FinetuneConfig, {"initialisations": ("baseline", "baseline")}, "names one twice"),
         (FinetuneConfig, {"initialisations": ("baseline", "cnn"), "frozen": True}, "cnn has no pre-trained encoder"),
+        (RunConfig, {"finetune": FinetuneConfig(initialisations=("baseline", "kept"))}, "keep_measured is off"),
         (RunConfig, {"pretrained": "a/b"}, "pretrained is a folder name"),
         (RunConfig, {"finetune": FinetuneConfig(initialisations=("baseline", "joint"))}, "there is no .'joint'."),
         (RunConfig, {"published": PublishedConfig(unspaced_contrast=True)}, "encoder.pooling must be cls"),

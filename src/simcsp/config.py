@@ -635,6 +635,10 @@ class RunConfig:
             or not any(phase.contrastive_weight and phase.mlm_weight for phase in phases),
             "published.unspaced_contrast leaves no nucleotide to mask: mlm_weight must be 0 where SimCSP is on",
         )
+        _require(
+            KEPT not in self.finetune.initialisations or self.pretrain.keep_measured,
+            "finetune.initialisations names kept, but pretrain.keep_measured is off",
+        )
         known = (*self.pretrain.encoders, *self.pretrain.kept, *UNTRAINED, KEPT)
         unknown = [name for name in self.finetune.initialisations if name not in known]
         _require(not unknown, f"finetune.initialisations: there is no {unknown}; there are {', '.join(known)}")

@@ -153,9 +153,8 @@ class Search:
         measure = SelectionMeasure(encoder, self.selection, config, self.accelerator, phase.steps)
         told = _told_to(trial, measure, folder)
         try:
-            run_phase(
-                "contrast", encoder, phase, config, self.corpus, self.selection, folder, self.accelerator, {}, told
-            )
+            places = (self.corpus, self.selection, folder, self.accelerator)
+            run_phase("contrast", encoder, phase, config, *places, {}, measure=told)
         except optuna.TrialPruned:
             return PRUNED
         except InputError as error:  # diverged: the search has learned something, too
