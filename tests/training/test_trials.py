@@ -14,7 +14,8 @@ from simcsp.errors import InputError
 from simcsp.training import trials
 from simcsp.training.log import RunLog
 from simcsp.training.loop import Measure
-from simcsp.training.trials import SCCS, Search, TrialResult, search_space, with_settings
+from simcsp.training.pretraining import SCCS
+from simcsp.training.trials import Search, TrialResult, search_space, with_settings
 
 CONFIG = RunConfig(
     pretrain=PretrainConfig(contrast=PhaseConfig(steps=4, contrastive_weight=1.0)),
