@@ -19,6 +19,12 @@ usage: bash run.sh [COMMAND]
   (none)            start the container with TensorBoard; TensorBoard from .venv where docker or the GPU is missing
   setup             make .venv with the pinned packages; nothing to do when it is up to date
   demo              setup, then pre-train, fine-tune and report on a simulated genome, in minutes on a CPU
+  experiment CONFIG [OVERRIDES…]
+                    setup, then pretrain.sh and finetune.sh on one configuration
+  search CONFIG [OVERRIDES…]
+                    setup, then pretrain.sh and the search for settings of its contrastive phase
+  study CONFIG [OVERRIDES…]
+                    setup, then every seed with every number of labels, and one report of them all
   test [ARGS…]      setup, then lint, types and tests; ARGS go to pytest
   tensorboard       TensorBoard for runs/
   shell [COMMAND…]  a shell, or one command, in the container if it runs, else in .venv
@@ -107,13 +113,39 @@ setup() { # [EXTRA]: EXTRA is nothing or "[test]"
 
 # --- what one does in it -------------------------------------------------------------------------------------------
 
-demo() {
+environment() { # [CONFIG…]: what a command was given
+  [[ $# -gt 0 && $1 != -* ]] || fail "$command needs a configuration, for instance configs/experiments/exp1.yaml"
   setup
   [[ -n ${SIMCSP_CONTAINER:-} ]] || export PYTHON=.venv/bin/python
   trap 'exit 130' INT
-  bash pretrain.sh configs/demo.yaml
-  bash finetune.sh configs/demo.yaml
+}
+
+demo() {
+  experiment configs/demo.yaml
   echo "The report is runs/demo/report/report.md"
+}
+
+experiment() { # CONFIG [OVERRIDES…]
+  environment "$@"
+  bash pretrain.sh "$@"
+  bash finetune.sh "$@"
+}
+
+search() { # CONFIG [OVERRIDES…]
+  environment "$@"
+  bash pretrain.sh "$@"
+  (source src/stages.sh && run_stage search "$@")
+}
+
+study() { # CONFIG [OVERRIDES…]
+  local plan overrides
+  environment "$@"
+  plan=$("${PYTHON:-python3}" src/compare.py plan --config "$@")
+  while read -r -a overrides; do
+    bash pretrain.sh "$@" "${overrides[@]}" </dev/null
+    bash finetune.sh "$@" "${overrides[@]}" </dev/null
+  done <<<"$plan"
+  (source src/stages.sh && run_stage compare "$@")
 }
 
 run_tests() {
@@ -203,6 +235,9 @@ case $command in
   start) start ;;
   setup) setup ;;
   demo) demo ;;
+  experiment) experiment "$@" ;;
+  search) search "$@" ;;
+  study) study "$@" ;;
   test) run_tests "$@" ;;
   tensorboard) tensorboard_here ;;
   shell) open_shell "$@" ;;

@@ -100,28 +100,34 @@ def _score_models(config: RunConfig) -> None:
     prepared, run = stage_folder(config, "prepare"), runs.run_folder(config.run)
     folder = run / "evaluation"
     table = load_windows(prepared / "windows")
-    scores, layers = _selection_scores(config, table.take(selection_rows(table, config.split)), run, folder)
+    scores, layers = _selection_scores(config, table.take(selection_rows(table, config.split)), folder)
     runs.write_text(folder / runs.LAYERS, pd.DataFrame(layers).to_csv(index=False))
     models = runs.read_json(run / "finetune" / runs.DONE)["models"]
     folds = [run / "finetune" / model / f"fold-{k}" for model in models for k in range(config.split.folds)]
+    transferred: list[Row] = []
     for fold in progress(folds, "evaluate", unit="fold"):
         scores += _fold_scores(fold, config, table)
+        if config.data.transfer:
+            transferred += _transfer_scores(fold)
+    if transferred:
+        runs.write_text(folder / runs.TRANSFERRED, pd.DataFrame(transferred).to_csv(index=False))
     runs.write_text(folder / runs.SCORES, pd.DataFrame(scores).to_csv(index=False))
+    runs.write_json(folder / runs.CONFIG, as_plain(config))  # for comparisons of several runs
     runs.close_stage(folder, {"rows": len(scores)})
     say(f"evaluate: {len(folds)} folds scored, written to {(folder / runs.SCORES).relative_to(runs.ROOT)}")
 
 
-def _selection_scores(
-    config: RunConfig, selection: WindowTable, run: Path, folder: Path
-) -> tuple[list[Row], list[Row]]:
+def _selection_scores(config: RunConfig, selection: WindowTable, folder: Path) -> tuple[list[Row], list[Row]]:
     """Scores of the pre-trained encoders and of their layers; writes what the UMAP figure is drawn from."""
     accelerator = make_accelerator(config.precision)
     how = config.encoder
     pictured = np.sort(np.random.default_rng(config.seed).permutation(len(selection.label))[:_PICTURED])
     scores: list[Row] = []
     layers: list[Row] = []
-    for name in progress(runs.PRETRAINED, "evaluate: encoders", unit="encoder"):
-        encoder = load_checkpoint(run / "pretrain" / name, dropout=how.dropout, tokens=config.longest_input)
+    for name in progress(config.pretrain.encoders, "evaluate: encoders", unit="encoder"):
+        encoder = load_checkpoint(
+            stage_folder(config, "pretrain") / name, dropout=how.dropout, tokens=config.longest_input
+        )
         vectors = _site_embeddings(encoder, selection, config, accelerator)
         clusters = nmi(vectors, selection.label, selection.site_type, config.nmi, config.seed)
         paired = vectors
@@ -187,6 +193,19 @@ def _fold_scores(fold: Path, config: RunConfig, table: WindowTable) -> list[Row]
             agreement = sccs(stored[when], windows.label, config.seed)
             rows.append(_row(model, number, "all", f"sccs{suffix}", agreement.value))
     return rows
+
+
+def _transfer_scores(fold: Path) -> list[Row]:
+    """Scores of one fold's model on each of the other species."""
+    predictions = pd.read_parquet(fold / runs.TRANSFER)
+    return [
+        {"species": species, **_row(fold.parent.name, fold.name.removeprefix("fold-"), site, metric, value)}
+        for species, windows in predictions.groupby("species")
+        for site, values in scores_by_site(
+            windows.label.to_numpy(), windows.probability.to_numpy(), windows.site_type.to_numpy()
+        ).items()
+        for metric, value in values.items()
+    ]
 
 
 def _row(model: str, fold: str, site: str, metric: str, value: float) -> Row:

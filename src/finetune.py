@@ -9,15 +9,18 @@ Reads runs/<run>/pretrain, writes runs/<run>/finetune/<initialisation>/fold-<k>.
 Beside the folds lies classifier.json: what src/predict.py must know of them, and how probabilities are calibrated.
 """
 
+import numpy as np
+
 from simcsp import runs
 from simcsp.command_line import parse_config
 from simcsp.console import progress, run_script, say
+from simcsp.datasets.windows import concatenate
 from simcsp.model.yardstick import logistic_regression
 from simcsp.stages import enter_stage, stage_folder
 from simcsp.training.classifier_record import write_classifier_record
 from simcsp.training.cross_validation import CrossValidation
 from simcsp.training.devices import describe, make_accelerator
-from simcsp.training.finetuning import asked_rows, write_predictions
+from simcsp.training.finetuning import asked_rows, write_predictions, write_transfer
 from simcsp.training.workers import run_jobs
 
 YARDSTICK = "logistic_regression"
@@ -35,17 +38,28 @@ def main() -> None:
     total = work.steps(jobs)
     with progress(None, "finetune", unit="step", start=total - work.steps(left), total=total) as bar:
         run_jobs(left, work, config.finetune.parallel, bar)
-    for k, fold in enumerate(progress(work.folds, "finetune: yardstick", unit="fold")):
-        target = work.fold_folder(YARDSTICK, k)
-        target.mkdir(parents=True, exist_ok=True)
-        probabilities = logistic_regression(work.table, fold._replace(train=work.training_rows(k)), asked_rows(fold))
-        write_predictions(target, work.table, fold, probabilities)
+    for k in progress(range(len(work.folds)), "finetune: yardstick", unit="fold"):
+        _fit_yardstick(work, k)
     work.forget_embeddings()
-    for name in config.finetune.initialisations:
+    for name in config.initialisations:
         write_classifier_record(config, name)
-    models = [*config.finetune.initialisations, YARDSTICK]
+    models = [*config.initialisations, YARDSTICK]
     runs.close_stage(stage_folder(config, "finetune"), {"models": models})
     say(f"finetune: {len(work.folds)} folds × {len(models) - 1} initialisations and the yardstick done")
+
+
+def _fit_yardstick(work: CrossValidation, k: int) -> None:
+    """On the training windows that every model has in fold ``k``; it predicts the same windows, too."""
+    fold, target = work.folds[k], work.fold_folder(YARDSTICK, k)
+    target.mkdir(parents=True, exist_ok=True)
+    asked = asked_rows(fold)
+    table = work.table if work.transfer is None else concatenate([work.table, work.transfer])
+    others = np.arange(len(work.table.label), len(table.label))
+    trained = fold._replace(train=work.training_rows(k))
+    probabilities = logistic_regression(table, trained, np.concatenate([asked, others]))
+    write_predictions(target, work.table, fold, probabilities[: len(asked)])
+    if work.transfer is not None:
+        write_transfer(target, work.transfer, probabilities[len(asked) :])
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from simcsp.datasets.pairs import LABELLED, ORTHOLOGUES
 from simcsp.datasets.readers import READERS
 from simcsp.datasets.set_apart import set_apart
 from simcsp.datasets.splits import assign_parts, pretraining_rows, require_usable_parts, split_record
-from simcsp.datasets.windows import WindowTable, concatenate, drop_duplicates, save_windows
+from simcsp.datasets.windows import TRANSFER, WindowTable, concatenate, drop_duplicates, save_windows
 from simcsp.download.command import download
 from simcsp.errors import InputError
 from simcsp.sequence.assembly import identify
@@ -61,6 +61,13 @@ def _prepare(config: RunConfig, target: Path) -> None:
             save_windows(one, folder)
     table = tables["windows"]
     tallies += window_tallies
+    transfer = 0
+    if config.data.transfer:
+        others, window_tallies = _transfer(config, table)
+        with runs.whole_folder(target / TRANSFER) as folder:
+            save_windows(others, folder)
+        tallies += window_tallies
+        transfer = len(others.label)
     for tally in tallies:
         say(str(tally))
     exposure = exposed_windows(table.tokens, target / "corpus")
@@ -68,6 +75,7 @@ def _prepare(config: RunConfig, target: Path) -> None:
     manifest = {
         "corpus nucleotides": size,
         **{name: len(one.label) for name, one in tables.items()},
+        "windows of other species": transfer,
         "assemblies": _assemblies(config),
         "sources": [tally.as_dict() for tally in tallies],
         "split": split_record(table, config.split),
@@ -82,7 +90,11 @@ def _prepare(config: RunConfig, target: Path) -> None:
 def _assemblies(config: RunConfig) -> dict[str, dict[str, object]]:
     """FASTA → its assembly, where it can be told, and the lengths of its contigs."""
     paths = {source.sequences for source in config.data.corpus if source.format == "genome"}
-    paths |= {one.fasta for one in (*config.data.windows, *config.data.labelled) if one.fasta is not None}
+    paths |= {
+        one.fasta
+        for one in (*config.data.windows, *config.data.labelled, *config.data.transfer)
+        if one.fasta is not None
+    }
     paths |= {path for source in config.data.orthologues for path in (source.fasta, *source.others)}
     genomes = {str(path): Genome(config.data.root / path, CACHE) for path in sorted(paths)}
     return {
@@ -129,6 +141,18 @@ def _tables(config: RunConfig) -> tuple[dict[str, WindowTable], list[Tally]]:
     return tables, tallies
 
 
+def _transfer(config: RunConfig, table: WindowTable) -> tuple[WindowTable, list[Tally]]:
+    """Windows of other species, without those that the folds hold as well."""
+    before = len(config.data.windows) + len(config.data.labelled)
+    others, tallies = _read(config.data.transfer, config, first=before)
+    inside = {row.tobytes() for row in table.tokens}
+    known = np.array([row.tobytes() in inside for row in others.tokens])
+    tallies.append(Tally("windows", "of other species"))
+    tallies[-1].read += len(known)
+    tallies[-1].drop("identical to a window of the folds", int(known.sum()))
+    return others.take(~known), tallies
+
+
 def _read(sources: tuple[WindowSource, ...], config: RunConfig, first: int = 0) -> tuple[WindowTable, list[Tally]]:
     """Windows of some sources without duplicates; ``first`` is the number of the first of all sources."""
     tables, tallies = [], []
@@ -145,7 +169,7 @@ def _input_hashes(config: RunConfig) -> dict[str, str]:
     """Hash of every file the configuration names."""
     paths: set[Path] = set()
     data = config.data
-    for source in (*data.corpus, *data.windows, *data.labelled, *data.orthologues):
+    for source in (*data.corpus, *data.windows, *data.labelled, *data.transfer, *data.orthologues):
         paths |= {value for value in vars(source).values() if isinstance(value, Path)}
     paths |= {other for source in data.orthologues for other in source.others}
     files = {str(path): config.data.root / path for path in sorted(paths)}

@@ -5,7 +5,7 @@
 Writes runs/<run>/report: report.md, metrics.json, *.csv, *.png. Always made anew; it takes seconds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ from simcsp.command_line import parse_config
 from simcsp.config import PhaseConfig, RunConfig, as_plain
 from simcsp.console import run_script, say
 from simcsp.datasets.pairs import FOLDERS
-from simcsp.datasets.splits import fold_parts
+from simcsp.datasets.splits import test_to_train
 from simcsp.metrics.classification import PUBLISHED_THRESHOLD
 from simcsp.report import figures
 from simcsp.report.document import answer, markdown_report
+from simcsp.report.recipes import recipes_section, transfer_section
 from simcsp.report.tables import (
     compare_with_baseline,
     fold_scores,
@@ -29,7 +30,15 @@ from simcsp.report.tables import (
     site_means,
     window_intervals,
 )
-from simcsp.stages import finished_before
+from simcsp.report.trajectory import (
+    finetuning_figure,
+    finetuning_section,
+    predictions_of_f1,
+    trajectory_figure,
+    trajectory_section,
+    trajectory_table,
+)
+from simcsp.stages import finished_before, stage_folder
 from simcsp.training.log import read_metrics
 
 
@@ -41,7 +50,7 @@ def main() -> None:
     scores = pd.read_csv(run / "evaluation" / runs.SCORES, dtype={"fold": str})
     table = fold_scores(scores)
     manifest = runs.read_json(runs.prepared_folder(config.data.name) / "manifest.json")
-    ratio = _test_to_train(config, manifest["split"]["windows per part"])
+    ratio = test_to_train(config.split.folds, manifest["split"]["windows per part"], config.finetune.labels)
     models = list(dict.fromkeys(table.index.get_level_values(0)))
     predictions = {name: _test_predictions(run / "finetune" / name) for name in models}
     threshold = PUBLISHED_THRESHOLD if config.published.logit_threshold else 0.5
@@ -56,7 +65,7 @@ def main() -> None:
         pretraining.to_csv(folder / "pretraining.csv")
         runs.write_json(folder / "metrics.json", metrics_json(table, comparisons))
         layers.to_csv(folder / "layers.csv", index=False)
-        for name, figure in _figures(run, table, predictions, layers).items():
+        for name, figure in _figures(config, run, predictions, table, layers).items():
             figure.savefig(folder / f"{name}.png")
         report = markdown_report(
             run=config.run,
@@ -67,24 +76,58 @@ def main() -> None:
             layers=layer_summary(layers),
             comparisons=comparisons,
         )
-        runs.write_text(folder / "report.md", report)
+        runs.write_text(
+            folder / "report.md", "\n\n".join([report.rstrip(), *_more(config, table, ratio, folder)]) + "\n"
+        )
     say(f"report: {answer(comparisons).replace('**', '')}")
     say(f"report: written to {(run / 'report' / 'report.md').relative_to(runs.ROOT)}")
 
 
+def _more(config: RunConfig, table: pd.DataFrame, ratio: float, folder: Path) -> Iterator[str]:
+    """Sections that only some runs have; their tables and figures are written beside the report."""
+    run, pretrained = runs.run_folder(config.run), stage_folder(config, "pretrain")
+    if config.pretrain.also:
+        compared = table.drop(index=[name for name in config.pretrain.kept if name in table.index])
+        yield recipes_section([as_plain(recipe) for recipe in config.pretrain.also], compared, ratio)
+    if set(config.pretrain.kept) & set(config.initialisations):
+        phases = {name: read_metrics(pretrained / f"phase-{name}") for name in ("baseline", "contrast")}
+        along = trajectory_table(phases, table, config.pretrain.kept)
+        correlations = predictions_of_f1(along, config.seed)
+        along.to_csv(folder / "trajectory.csv", index=False)
+        trajectory_figure(along).savefig(folder / "trajectory.png")
+        yield trajectory_section(along, correlations)
+    if config.finetune.follow:
+        models = [name for name in config.initialisations if name not in config.pretrain.kept]
+        curves = {
+            name: [read_metrics(run / "finetune" / name / f"fold-{k}") for k in range(config.split.folds)]
+            for name in models
+        }
+        finetuning_figure(curves).savefig(folder / "finetuning.png")
+        yield finetuning_section()
+    if config.data.transfer:
+        transfer = pd.read_csv(run / "evaluation" / runs.TRANSFERRED, dtype={"fold": str})
+        transfer.to_csv(folder / "transfer.csv", index=False)
+        yield transfer_section(transfer)
+
+
 def _figures(
-    run: Path, table: pd.DataFrame, predictions: Mapping[str, pd.DataFrame], layers: pd.DataFrame
+    config: RunConfig,
+    run: Path,
+    predictions: Mapping[str, pd.DataFrame],
+    table: pd.DataFrame,
+    layers: pd.DataFrame,
 ) -> dict[str, Figure]:
+    pretrained = stage_folder(config, "pretrain")
     phases = [
-        (name, records)
-        for name in ("baseline", "contrast")
-        if (records := read_metrics(run / "pretrain" / f"phase-{name}"))
+        (name, records) for name in ("baseline", "contrast") if (records := read_metrics(pretrained / f"phase-{name}"))
     ]
-    layouts = {name: pd.read_csv(run / "evaluation" / runs.SELECTION / name / runs.LAYOUT) for name in runs.PRETRAINED}
-    any_layout = layouts[runs.PRETRAINED[0]]
+    layouts = {
+        name: pd.read_csv(run / "evaluation" / runs.SELECTION / name / runs.LAYOUT) for name in config.pretrain.encoders
+    }
+    any_layout = layouts["baseline"]
     return {
         "f1": figures.f1_boxplot({model: table.loc[model]["f1"].tolist() for model in predictions}),
-        "pretraining": figures.pretraining_curves(phases, _kept_steps(run)),
+        "pretraining": figures.pretraining_curves(phases, _kept_steps(config)),
         "umap": figures.umap_panels(
             {name: layout[["umap_1", "umap_2"]].to_numpy() for name, layout in layouts.items()},
             any_layout.label.to_numpy(),
@@ -98,9 +141,12 @@ def _figures(
     }
 
 
-def _kept_steps(run: Path) -> dict[str, int]:
+def _kept_steps(config: RunConfig) -> dict[str, int]:
     """Metric → step of the contrastive phase whose model was kept for it."""
-    return {metric: step for metric, (_, step) in runs.read_json(run / "pretrain" / runs.DONE)["best"].items()}
+    return {
+        metric: step
+        for metric, (_, step) in runs.read_json(stage_folder(config, "pretrain") / runs.DONE)["best"].items()
+    }
 
 
 def _test_predictions(folder: Path) -> pd.DataFrame:
@@ -111,22 +157,12 @@ def _test_predictions(folder: Path) -> pd.DataFrame:
     return together[together.part == "test"]
 
 
-def _test_to_train(config: RunConfig, sizes: list[int]) -> float:
-    """Test windows per training window, mean over folds; ``sizes`` are the windows per part of the split."""
-    ratios = []
-    for fold in range(config.split.folds):
-        rows = fold_parts(config.split.folds, fold)
-        trained = sum(sizes[part] for part in rows.train)
-        ratios.append(sum(sizes[part] for part in rows.test) / min(trained, config.finetune.labels or trained))
-    return sum(ratios) / len(ratios)
-
-
 def _facts(config: RunConfig, manifest: Mapping[str, Any], run: Path) -> dict[str, str]:
     record = runs.read_json(run / "finetune" / runs.RECORD)
     environment = record["environment"]
     phases = config.pretrain
     quirks = [name.replace("_", " ") for name, asked in as_plain(config.published).items() if asked]
-    kept = {figures.TITLES["best_" + m.removeprefix("validation/")]: step for m, step in _kept_steps(run).items()}
+    kept = {figures.TITLES["best_" + m.removeprefix("validation/")]: step for m, step in _kept_steps(config).items()}
     return {
         "data": f"{config.data.name}: {manifest['windows']:,} windows of {config.data.window} nt, "
         f"corpus of {manifest['corpus nucleotides']:,} nt",

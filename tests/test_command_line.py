@@ -11,7 +11,7 @@ from simcsp.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 Parse = Callable[..., RunConfig]
-CONFIGS = sorted([*ROOT.glob("configs/*.yaml"), *ROOT.glob("tests/configs/*.yaml")])
+CONFIGS = sorted([*ROOT.glob("configs/**/*.yaml"), *ROOT.glob("tests/configs/*.yaml")])
 
 
 @pytest.fixture
@@ -38,6 +38,7 @@ def leaves(content: object, prefix: str = "") -> dict[str, object]:
 def test_every_configuration_loads_and_says_what_its_file_says(path: Path) -> None:
     config = leaves(as_plain(parse_config("A stage.", ["--config", str(path)])))
     written = leaves(yaml.safe_load(path.read_text()))
+    written.pop("base.", None)
     assert {name: str(config[name]) for name in written} == {
         name: str(float(value)) if isinstance(config[name], float) else str(value)  # type: ignore[arg-type]
         for name, value in written.items()
@@ -140,6 +141,28 @@ def test_command_line_wins_over_the_file_and_leaves_the_rest(parse: Parse) -> No
     config = parse(text, "--finetune.epochs", "9", "--seed=2", "--finetune.initialisations", "[baseline]")
     assert (config.seed, config.finetune.epochs, config.finetune.batch_size) == (2, 9, 16)
     assert config.finetune.initialisations == ("baseline",)
+
+
+def test_a_configuration_builds_on_others_and_changes_what_it_says(tmp_path: Path) -> None:
+    (tmp_path / "low").mkdir()
+    (tmp_path / "bottom.yaml").write_text("run: bottom\nseed: 1\nfinetune: {epochs: 7, labels: 5}\n")
+    (tmp_path / "middle.yaml").write_text("base: bottom.yaml\nrun: middle\nfinetune: {labels: 6}\n")
+    (tmp_path / "low" / "top.yaml").write_text("base: ../middle.yaml\nrun: top\n")
+    for given in (["--config", str(tmp_path / "low" / "top.yaml")], [f"--config={tmp_path / 'low' / 'top.yaml'}"]):
+        config = parse_config("", [*given, "--seed", "3"])
+        assert (config.run, config.seed, config.finetune.epochs, config.finetune.labels) == ("top", 3, 7, 6)
+
+
+def test_configurations_that_build_on_each_other_in_a_circle_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("base: b.yaml\n")
+    (tmp_path / "b.yaml").write_text("base: a.yaml\n")
+    with pytest.raises(InputError, match="builds on itself"):
+        parse_config("", ["--config", str(tmp_path / "a.yaml")])
+
+
+def test_a_missing_base_is_named(parse: Parse) -> None:
+    with pytest.raises(InputError, match=r"nowhere\.yaml"):
+        parse("base: nowhere.yaml")
 
 
 def test_paths_are_left_as_they_were_written(parse: Parse) -> None:

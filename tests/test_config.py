@@ -7,6 +7,7 @@ from typing import Any, get_args
 import pytest
 
 from simcsp.config import (
+    BudgetConfig,
     CorpusSource,
     DataConfig,
     DecoyConfig,
@@ -17,8 +18,11 @@ from simcsp.config import (
     PhaseConfig,
     PretrainConfig,
     PublishedConfig,
+    RecipeConfig,
     RunConfig,
+    SearchConfig,
     SplitConfig,
+    StudyConfig,
     ViewConfig,
     WindowSource,
     as_plain,
@@ -120,6 +124,38 @@ LABELS: dict[str, Any] = {"contrastive_weight": 1.0, "positives": "label"}
             {"encoder": EncoderConfig(pooling="cls"), "published": PublishedConfig(minus_strand_offset=True)},
             "encoder.pooling must be site",
         ),
+        (EncoderConfig, {"drop_layers": -1}, "drop_layers must not be negative"),
+        (RecipeConfig, {"name": "best_sccs"}, "no recipe can be called 'best_sccs'"),
+        (RecipeConfig, {"name": "cnn"}, "no recipe can be called 'cnn'"),
+        (RecipeConfig, {"name": "contrast-40"}, "small letters, digits and _"),
+        (RecipeConfig, {"name": "a", "steps": 0}, "steps of a recipe must be above 0"),
+        (PretrainConfig, {"also": (RecipeConfig(name="a"), RecipeConfig(name="a"))}, "two recipes"),
+        (FinetuneConfig, {"initialisations": ("baseline", "baseline")}, "names one twice"),
+        (FinetuneConfig, {"initialisations": ("baseline", "cnn"), "frozen": True}, "cnn has no pre-trained encoder"),
+        (RunConfig, {"finetune": FinetuneConfig(initialisations=("baseline", "kept"))}, "keep_measured is off"),
+        (RunConfig, {"pretrained": "a/b"}, "pretrained is a folder name"),
+        (RunConfig, {"finetune": FinetuneConfig(initialisations=("baseline", "joint"))}, "there is no .'joint'."),
+        (RunConfig, {"published": PublishedConfig(unspaced_contrast=True)}, "encoder.pooling must be cls"),
+        (
+            RunConfig,
+            {
+                "encoder": EncoderConfig(pooling="cls"),
+                "published": PublishedConfig(unspaced_contrast=True),
+                "pretrain": PretrainConfig(contrast=PhaseConfig(contrastive_weight=1.0)),
+            },
+            "mlm_weight must be 0",
+        ),
+        (SearchConfig, {"trials": 0}, "search.trials"),
+        (SearchConfig, {"learning_rate": (0, 1)}, "search.learning_rate is a range"),
+        (SearchConfig, {"mlm_weight": (1, 0)}, "search.mlm_weight is a range"),
+        (SearchConfig, {"dropout": (0, 1)}, "below 1"),
+        (SearchConfig, {"pooling": ()}, "search.pooling must name a choice"),
+        (SearchConfig, {"batch_size": (1,)}, "search.batch_size"),
+        (SearchConfig, {"drop_layers": (-1,)}, "search.drop_layers"),
+        (StudyConfig, {"seeds": ()}, "study.seeds must name"),
+        (StudyConfig, {"seeds": (1, 1)}, "study.seeds names one twice"),
+        (StudyConfig, {"budgets": 2 * (BudgetConfig(labels=1, epochs=1, batch_size=2),)}, "one number of labels twice"),
+        (BudgetConfig, {"labels": -1, "epochs": 1, "batch_size": 2}, "labels must not be negative"),
     ],
 )
 def test_nonsense_is_refused_when_built(cls: type, fields: dict[str, Any], problem: str) -> None:
@@ -156,6 +192,18 @@ def test_nonsense_is_refused_when_built(cls: type, fields: dict[str, Any], probl
 def test_the_limits_themselves_are_accepted(cls: type, fields: dict[str, Any]) -> None:
     built = cls(**fields)
     assert {name: getattr(built, name) for name in fields} == fields
+
+
+def test_kept_encoders_are_those_of_every_measurement_but_the_baseline() -> None:
+    baseline, contrast = PhaseConfig(steps=50, evaluate_every=20), PhaseConfig(steps=25, evaluate_every=10)
+    also = (RecipeConfig(name="joint"),)
+    pretrain = PretrainConfig(baseline=baseline, contrast=contrast, also=also, keep_measured=True)
+    assert pretrain.kept == ("baseline-20", "baseline-40", "contrast-10", "contrast-20", "contrast-25")
+    assert pretrain.encoders == ("baseline", "best_sccs", "best_nmi", "joint")
+    finetune = FinetuneConfig(initialisations=("joint", "kept", "baseline", "contrast-10"))
+    config = RunConfig(pretrain=pretrain, finetune=finetune)
+    assert config.initialisations == ("joint", *pretrain.kept, "baseline")
+    assert RunConfig().pretrain.kept == ()
 
 
 def test_settings_cannot_be_changed_after_they_were_checked() -> None:

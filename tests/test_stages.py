@@ -30,7 +30,8 @@ def test_prepared_data_are_shared_and_all_else_is_the_runs(tmp_path: Path) -> No
 
 def test_every_setting_but_names_and_devices_is_answered_for_by_a_stage() -> None:
     answered = {name for names in SETTINGS.values() for name in names}
-    assert answered == set(get_type_hints(RunConfig)) - {"run", "processes"}  # those are part of the device's record
+    devices, other_runs = {"processes"}, {"run", "pretrained", "study"}  # devices have a record of their own
+    assert answered == set(get_type_hints(RunConfig)) - devices - other_runs
 
 
 def test_where_the_data_lie_is_no_setting_of_a_stage() -> None:
@@ -48,6 +49,29 @@ def test_a_stage_vouches_for_all_before_it(tmp_path: Path) -> None:
     assert list(finished_before(CONFIG, "finetune")) == ["prepare", "pretrain"]
     with pytest.raises(InputError, match="runs/r/finetune: this stage has not finished"):
         finished_before(CONFIG, "evaluation")
+
+
+def test_runs_share_pretraining_if_they_ask_for_it(tmp_path: Path) -> None:
+    sharing = replace(CONFIG, run="other", pretrained="r", finetune=FinetuneConfig(labels=5))
+    for stage in ("prepare", "pretrain"):
+        finish(CONFIG, stage)
+    assert stage_folder(sharing, "pretrain") == tmp_path / "runs" / "r" / "pretrain"
+    assert stage_folder(sharing, "finetune") == tmp_path / "runs" / "other" / "finetune"
+    assert finished_before(sharing, "finetune") == finished_before(CONFIG, "finetune")
+    with pytest.raises(InputError, match=r"runs/r/pretrain: .*settings\.seed was 0, now 1"):
+        finished_before(replace(sharing, seed=1), "finetune")
+
+
+def test_a_search_needs_pretraining_and_no_stage_needs_a_search() -> None:
+    assert all("search" not in finished_before_names(stage) for stage in SETTINGS)
+    assert finished_before_names("search") == ["prepare", "pretrain"]
+
+
+def finished_before_names(stage: str) -> list[str]:
+    for name in SETTINGS:
+        if not (stage_folder(CONFIG, name) / runs.DONE).exists() and name not in {"report", "search"}:
+            finish(CONFIG, name)
+    return list(finished_before(CONFIG, stage))
 
 
 def test_change_of_an_early_setting_is_refused_by_every_later_stage() -> None:

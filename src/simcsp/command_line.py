@@ -2,11 +2,15 @@
 
 import dataclasses
 import difflib
+import os
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, get_args
 
 import jsonargparse
+import yaml  # type: ignore[import-untyped]
 
 from simcsp.config import RunConfig
 from simcsp.errors import InputError
@@ -27,9 +31,10 @@ def parse_config(description: str, arguments: list[str] | None = None) -> RunCon
         formatter_class=jsonargparse.DefaultHelpFormatter,
     )
     parser.add_argument("--config", action="config", help="YAML file that says how this run differs from the defaults")
+    parser.add_argument("--base", help="in a YAML file: another one, relative to it, that this one builds on")
     parser.add_class_arguments(RunConfig)
     try:
-        parsed = parser.parse_args(arguments)
+        parsed = parser.parse_args(_with_bases(sys.argv[1:] if arguments is None else arguments))
         if unset := sorted(_unset(RunConfig, parsed)):
             raise InputError(f"configuration: no value for {', '.join(unset)}", hint="See --help for every setting")
         settings = parser.instantiate(parsed)
@@ -37,6 +42,41 @@ def parse_config(description: str, arguments: list[str] | None = None) -> RunCon
     except (ValueError, TypeError, jsonargparse.ArgumentError) as error:
         message = " ".join(str(error).split()).rstrip(".")
         raise InputError(f"configuration: {message}", hint=_nearest(message)) from error
+
+
+def _with_bases(arguments: Sequence[str]) -> list[str]:
+    """Put the file that a configuration builds on before it, and the one that that builds on before that."""
+    expanded: list[str] = []
+    for argument in arguments:
+        given = expanded and expanded[-1] == "--config"
+        path = Path(argument if given else argument.removeprefix("--config="))
+        if not given and not argument.startswith("--config="):
+            expanded.append(argument)
+            continue
+        if given:
+            expanded.pop()
+        for file in _chain(path):
+            expanded += ["--config", str(file)]
+    return expanded
+
+
+def _chain(path: Path) -> list[Path]:
+    """A configuration and those it builds on, the most basic first."""
+    files = [path]
+    while (base := _base_of(files[0])) is not None:
+        if base in files:
+            raise InputError("builds on itself", path=base, hint="Correct its base")
+        files.insert(0, base)
+    return files
+
+
+def _base_of(path: Path) -> Path | None:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):  # the parser has the better words for it
+        return None
+    base = content.get("base") if isinstance(content, dict) else None
+    return Path(os.path.normpath(path.parent / base)) if isinstance(base, str) else None
 
 
 def _nearest(message: str) -> str:

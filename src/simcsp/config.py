@@ -231,6 +231,8 @@ class DataConfig:
         labelled: labelled sources for pre-training with labels. What shares a group or sequence with `windows` is left
             out of them.
         orthologues: tables of sites in several species for pre-training; the same is left out.
+        transfer: labelled sources of other species: the models of every fold are scored on them, and nothing is trained
+            or chosen there.
     """
 
     name: str = "demo"
@@ -245,6 +247,7 @@ class DataConfig:
     windows: tuple[WindowSource, ...] = ()
     labelled: tuple[WindowSource, ...] = ()
     orthologues: tuple[OrthologueSource, ...] = ()
+    transfer: tuple[WindowSource, ...] = ()
 
     def __post_init__(self) -> None:
         _require_folder_name(self.name, "data.name")
@@ -301,6 +304,8 @@ class EncoderConfig:
         dropout: of hidden states while training; it also makes the two views of SimCSP.
         pooling: `cls`, `mean` (of the nucleotides) or `site` (the two central nucleotides side by side).
         layer: hidden state that is pooled; 0 is the embedding, -1 the last layer.
+        drop_layers: top layers that BASELINE lacks: they take part in masked language modelling, or come with the
+            checkpoint, and are removed before contrastive training.
     """
 
     init: str = "scratch"
@@ -313,8 +318,10 @@ class EncoderConfig:
     dropout: float = 0.1
     pooling: Pooling = "site"
     layer: int = -1
+    drop_layers: int = 0
 
     def __post_init__(self) -> None:
+        _require(self.drop_layers >= 0, "drop_layers must not be negative")
         _require(self.heads > 0 and self.layers > 0, "heads and layers must be above 0")
         _require(self.intermediate > 0 and self.local_attention > 0, "intermediate and local_attention must be above 0")
         even = self.hidden > 0 and self.hidden % (2 * self.heads) == 0
@@ -436,6 +443,34 @@ class PhaseConfig(OptimiserConfig):
         return self.contrastive_weight > 0 or bool(self.contrastive_weight_end)
 
 
+PRETRAINED = ("baseline", "best_sccs", "best_nmi")  # encoders that every pre-training leaves
+UNTRAINED = ("random", "cnn")  # what fine-tuning makes itself
+KEPT = "kept"  # stands for the encoders that `pretrain.keep_measured` keeps
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeConfig(PhaseConfig):
+    """Another way to go on from BASELINE, beside the contrastive phase.
+
+    Attributes:
+        name: of the encoder that it leaves; `finetune.initialisations` may name it.
+        keep: which of its encoders that is: the `last`, or the one with the best SCCS or NMI.
+    """
+
+    name: str
+    keep: Literal["last", "sccs", "nmi"] = "last"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(
+            re.fullmatch("[a-z][a-z0-9_]*", self.name) is not None,
+            "the name of a recipe has small letters, digits and _, a letter first",
+        )
+        taken = {*PRETRAINED, *UNTRAINED, KEPT, "contrast", "logistic_regression"}
+        _require(self.name not in taken, f"no recipe can be called {self.name!r}: that means something else")
+        _require(self.steps > 0, "the steps of a recipe must be above 0")
+
+
 @dataclass(frozen=True, kw_only=True)
 class PretrainConfig:
     """Two phases: one that ends in BASELINE, and one that starts from it.
@@ -450,6 +485,10 @@ class PretrainConfig:
         balance: `nucleotides` draws every place of the corpus equally often, `species` every species.
         lengths: shortest and longest window of pre-training in nt, for instance [64, 1024]; one length is drawn per
             batch. Without it all windows are as long as `data.window`.
+        also: more recipes that start from BASELINE as the contrastive phase does, each with a name and settings of its
+            own: the compute-matched control of MLM alone, joint losses, and so on.
+        keep_measured: keep the encoder of every measurement of both phases, as `baseline-<step>` and
+            `contrast-<step>`, to be fine-tuned as well.
     """
 
     baseline: PhaseConfig = PhaseConfig()
@@ -458,8 +497,12 @@ class PretrainConfig:
     soft_masked_weight: float = 1.0
     balance: Literal["nucleotides", "species"] = "nucleotides"
     lengths: tuple[int, int] | None = None
+    also: tuple[RecipeConfig, ...] = ()
+    keep_measured: bool = False
 
     def __post_init__(self) -> None:
+        names = [recipe.name for recipe in self.also]
+        _require(len(set(names)) == len(names), "two recipes of pretrain.also have one name")
         _require(self.contrast.steps > 0, "contrast.steps must be above 0: BEST_SCCS and BEST_NMI come from it")
         _require(0 < self.mask_share < 1, "mask_share is a share, 0 < mask_share < 1")
         _require(0 <= self.soft_masked_weight <= 1, "soft_masked_weight is a share, 0 to 1")
@@ -467,8 +510,20 @@ class PretrainConfig:
             shortest, longest = self.lengths
             _require(20 <= shortest <= longest, "lengths must be 20 or more nt, the shortest first")
 
+    @property
+    def encoders(self) -> tuple[str, ...]:
+        """Names of all encoders that pre-training leaves, but for the kept ones."""
+        return (*PRETRAINED, *(recipe.name for recipe in self.also))
 
-Initialisation = Literal["baseline", "best_sccs", "best_nmi", "random"]
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Names of the encoders kept along the way; the last of the first phase is BASELINE."""
+        if not self.keep_measured:
+            return ()
+        before, after = self.baseline, self.contrast
+        looks = [("baseline", step) for step in range(before.evaluate_every, before.steps, before.evaluate_every)]
+        looks += [("contrast", step) for step in range(after.evaluate_every, after.steps, after.evaluate_every)]
+        return tuple(f"{phase}-{step}" for phase, step in (*looks, ("contrast", after.steps)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -476,7 +531,9 @@ class FinetuneConfig(OptimiserConfig):
     """Fine-tuning to tell splice sites from decoys.
 
     Attributes:
-        initialisations: encoders to start from.
+        initialisations: what to start from: encoders that pre-training leaves (`baseline`, `best_sccs`, `best_nmi`,
+            recipes by their names, `kept` for all that were kept along the way), `random` weights of the same
+            architecture, or `cnn`, a small dilated convolutional network.
         epochs: at most.
         patience: epochs without a better validation AUROC before a fold stops.
         labels: training windows used per fold, drawn at random; 0 uses all.
@@ -485,16 +542,18 @@ class FinetuneConfig(OptimiserConfig):
         parallel: folds trained at the same time, each in a process with its share of the threads, and with a GPU of its
             own if there are as many. With other threads sums differ in the last bits, so it belongs to the settings
             that a run is held to.
+        follow: measure SCCS and NMI of the validation windows after every epoch, too.
     """
 
     learning_rate: float = 5e-4
-    initialisations: tuple[Initialisation, ...] = ("baseline", "best_sccs", "best_nmi", "random")
+    initialisations: tuple[str, ...] = ("baseline", "best_sccs", "best_nmi", "random")
     epochs: int = 3
     patience: int = 2
     labels: int = 0
     head_dropout: float = 0.1
     frozen: bool = False
     parallel: int = 1
+    follow: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -506,11 +565,13 @@ class FinetuneConfig(OptimiserConfig):
             "baseline" in self.initialisations,
             "initialisations must hold baseline: the others are compared with it",
         )
+        _require(len(set(self.initialisations)) == len(self.initialisations), "initialisations names one twice")
+        _require(not (self.frozen and "cnn" in self.initialisations), "cnn has no pre-trained encoder to freeze")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedConfig:
-    """Quirks of the published code, to reproduce its numbers in the evaluation; each is off unless asked for.
+    """Quirks of the published code, to reproduce its numbers; each is off unless asked for.
 
     Attributes:
         minus_strand_offset: for NMI, pool windows of the minus strand one nucleotide upstream of the site, as the
@@ -519,11 +580,93 @@ class PublishedConfig:
             predict_by_splicebert.py), for F1, precision, recall, accuracy and MCC.
         doubled_special_tokens: measure SCCS on `[CLS]` of windows framed twice by special tokens and cut to 400
             tokens, as SimCSP's S3 pairs are.
+        unspaced_contrast: contrast `[CLS] [UNK] [SEP]` with itself, which is what SpliceBERT's tokenizer made of the
+            un-spaced windows that SimCSP's pretrain.py gave it; no nucleotide reaches the contrastive phase.
     """
 
     minus_strand_offset: bool = False
     logit_threshold: bool = False
     doubled_special_tokens: bool = False
+    unspaced_contrast: bool = False
+
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchConfig:
+    """Search for the settings of the contrastive phase with the highest SCCS on the selection part.
+
+    Attributes:
+        trials: contrastive trainings from BASELINE, those that are stopped early included.
+        startup: trials that are drawn at random and run to their end before the search learns from them.
+        learning_rate: lowest and highest, on a log scale.
+        temperature: likewise.
+        dropout: lowest and highest.
+        mlm_weight: likewise; that of SimCSP is 1.
+        batch_size: choices.
+        drop_layers: choices; top layers that BASELINE is cut by.
+        pooling: choices.
+    """
+
+    trials: int = 20
+    startup: int = 5
+    learning_rate: Range = (3e-5, 1e-3)
+    temperature: Range = (0.02, 0.2)
+    dropout: Range = (0.05, 0.3)
+    mlm_weight: Range = (0.0, 1.0)
+    batch_size: tuple[int, ...] = (32, 64, 128)
+    drop_layers: tuple[int, ...] = (0, 1)
+    pooling: tuple[Pooling, ...] = ("cls", "mean", "site")
+
+    def __post_init__(self) -> None:
+        _require(self.trials > 0 and self.startup > 0, "search.trials and search.startup must be above 0")
+        for name in ("learning_rate", "temperature", "dropout", "mlm_weight"):
+            low, high = getattr(self, name)
+            positive = name in {"learning_rate", "temperature"}
+            _require((low > 0 if positive else low >= 0) and low <= high, f"search.{name} is a range, the lowest first")
+        _require(self.dropout[1] < 1, "search.dropout is a range of shares, below 1")
+        for name in ("batch_size", "drop_layers", "pooling"):
+            _require(bool(getattr(self, name)), f"search.{name} must name a choice")
+        _require(min(self.batch_size) >= 2, "search.batch_size must be at least 2")
+        _require(min(self.drop_layers) >= 0, "search.drop_layers must not be negative")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetConfig:
+    """A number of labels, and how they are learned from.
+
+    Attributes:
+        labels: training windows used per fold; 0 uses all.
+        epochs: as in `finetune`: few labels need more of them.
+        batch_size: likewise.
+    """
+
+    labels: int
+    epochs: int
+    batch_size: int
+
+    def __post_init__(self) -> None:
+        FinetuneConfig(labels=self.labels, epochs=self.epochs, batch_size=self.batch_size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyConfig:
+    """Runs that are compared together: every seed with every number of labels.
+
+    Attributes:
+        seeds: each pre-trains, and fine-tunes, once more.
+        budgets: numbers of labels; a study needs at least one.
+    """
+
+    seeds: tuple[int, ...] = (0, 1, 2)
+    budgets: tuple[BudgetConfig, ...] = ()
+
+    def __post_init__(self) -> None:
+        _require(bool(self.seeds), "study.seeds must name at least one")
+        _require(len(set(self.seeds)) == len(self.seeds), "study.seeds names one twice")
+        labels = [budget.labels for budget in self.budgets]
+        _require(len(set(labels)) == len(labels), "study.budgets names one number of labels twice")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -532,6 +675,7 @@ class RunConfig:
 
     Attributes:
         run: name of the folder in runs/.
+        pretrained: run whose pre-training this one shares; its own if empty. Both need the same settings of it.
         seed: every random choice follows from it.
         precision: `bf16` autocast, `fp32`, or `auto`: bf16 where the processor has it.
         compile: let torch.compile fuse the layers while training. Meant for GPUs, where it needs Triton; on the CPU it
@@ -544,9 +688,12 @@ class RunConfig:
         finetune: the classifier.
         nmi: how the clusters are made.
         published: quirks of the published code.
+        search: for the settings of the contrastive phase (src/search.py).
+        study: several runs of this configuration (src/compare.py).
     """
 
     run: str = "demo"
+    pretrained: str = ""
     seed: int = 0
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     compile: bool = False
@@ -558,11 +705,14 @@ class RunConfig:
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     nmi: NmiSettings = field(default_factory=NmiSettings)
     published: PublishedConfig = PublishedConfig()
+    search: SearchConfig = SearchConfig()
+    study: StudyConfig = StudyConfig()
 
     def __post_init__(self) -> None:
         _require_folder_name(self.run, "run")
+        _require_folder_name(self.pretrained or self.run, "pretrained")
         _require(0 <= self.seed < _SEEDS, "seed must be 0 to 4294967295")
-        phases = (self.pretrain.baseline, self.pretrain.contrast)
+        phases = (self.pretrain.baseline, self.pretrain.contrast, *self.pretrain.also)
         _require(
             not self.compile or not any(phase.chunk and phase.has_contrast for phase in phases),
             "compile does not go with chunk in a contrastive phase: compiled passes may not repeat their dropout",
@@ -584,6 +734,28 @@ class RunConfig:
             not self.published.minus_strand_offset or self.encoder.pooling == "site",
             "published.minus_strand_offset moves the site that is pooled: encoder.pooling must be site",
         )
+        _require(
+            not self.published.unspaced_contrast or self.encoder.pooling == "cls",
+            "published.unspaced_contrast leaves no site to pool: encoder.pooling must be cls",
+        )
+        _require(
+            not self.published.unspaced_contrast
+            or not any(phase.contrastive_weight and phase.mlm_weight for phase in phases),
+            "published.unspaced_contrast leaves no nucleotide to mask: mlm_weight must be 0 where SimCSP is on",
+        )
+        _require(
+            KEPT not in self.finetune.initialisations or self.pretrain.keep_measured,
+            "finetune.initialisations names kept, but pretrain.keep_measured is off",
+        )
+        known = (*self.pretrain.encoders, *self.pretrain.kept, *UNTRAINED, KEPT)
+        unknown = [name for name in self.finetune.initialisations if name not in known]
+        _require(not unknown, f"finetune.initialisations: there is no {unknown}; there are {', '.join(known)}")
+
+    @property
+    def initialisations(self) -> tuple[str, ...]:
+        """What is fine-tuned, with the names of the encoders that were kept along the way."""
+        parts = [self.pretrain.kept if name == KEPT else (name,) for name in self.finetune.initialisations]
+        return tuple(dict.fromkeys(name for part in parts for name in part))
 
     @property
     def longest_input(self) -> int:

@@ -28,9 +28,9 @@ from simcsp.errors import NO_ROOM, InputError
 ROOT = Path(__file__).resolve().parents[2]
 RECORD, DONE = "record.json", "done.json"
 CHECKSUMS = "SHA256SUMS"
-PREDICTIONS, EMBEDDINGS = "predictions.parquet", "test_embeddings.npz"  # of a fold
+PREDICTIONS, EMBEDDINGS, TRANSFER = "predictions.parquet", "test_embeddings.npz", "transfer.parquet"  # of a fold
 SCORES, LAYERS, SELECTION, LAYOUT = "scores.csv", "layers.csv", "selection", "layout.csv"  # of the evaluation
-PRETRAINED = ("baseline", "best_sccs", "best_nmi")  # encoders that pre-training leaves
+TRANSFERRED, CONFIG = "transfer.csv", "config.json"  # likewise: scores on other species, resolved settings
 _LIBRARIES = (
     "torch",
     "transformers",

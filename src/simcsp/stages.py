@@ -13,12 +13,16 @@ SETTINGS = {
     "finetune": ("seed", "precision", "compile", "encoder", "finetune"),
     "evaluation": ("seed", "precision", "encoder", "nmi", "published"),
     "report": (),
+    "search": ("seed", "precision", "compile", "encoder", "pretrain", "nmi", "published", "search"),
 }
+_BESIDE = {"search": ("prepare", "pretrain")}  # stages that no other waits for, and what each of them needs
 
 
 def stage_folder(config: RunConfig, stage: str) -> Path:
-    """Where a stage writes; prepared data are shared by runs."""
-    return runs.prepared_folder(config.data.name) if stage == "prepare" else runs.run_folder(config.run) / stage
+    """Where a stage writes; prepared data are shared by runs, and so is pre-training if they ask for it."""
+    if stage == "prepare":
+        return runs.prepared_folder(config.data.name)
+    return runs.run_folder((config.pretrained if stage == "pretrain" else "") or config.run) / stage
 
 
 def stage_settings(config: RunConfig, stage: str) -> dict[str, Any]:
@@ -38,7 +42,7 @@ def finished_before(config: RunConfig, stage: str) -> dict[str, str]:
     Raises:
         InputError: if one of them has not finished, or was run with other settings.
     """
-    earlier = list(SETTINGS)[: list(SETTINGS).index(stage)]
+    earlier = _BESIDE.get(stage, tuple(SETTINGS)[: list(SETTINGS).index(stage)])
     return {name: runs.finished_stage(stage_folder(config, name), stage_settings(config, name)) for name in earlier}
 
 

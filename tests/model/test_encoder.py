@@ -14,6 +14,7 @@ from simcsp.model.encoder import (
     load_checkpoint,
     load_encoder,
     random_encoder,
+    remove_top_layers,
     save_checkpoint,
 )
 
@@ -49,6 +50,43 @@ def test_rotary_wavelengths_suit_windows_of_hundreds_and_are_stored(tmp_path: Pa
 def test_splicebert_has_the_published_number_of_parameters(positions: int, parameters: int) -> None:
     published = EncoderConfig(architecture="bert", hidden=512, layers=6, heads=16, intermediate=2048)
     assert load_encoder(published, positions, seed=0).num_parameters() == parameters
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_encoder_without_its_top_layers_gives_the_state_below_them(
+    make_encoder: Maker, batch: Tensor, architecture: str, count: int, tmp_path: Path
+) -> None:
+    """Against Hugging Face's own hidden states; ModernBERT norms the last one once more."""
+    whole, cut = (make_encoder(seed=2, layers=4).eval() for _ in range(2))
+    remove_top_layers(cut, count)
+    with torch.inference_mode():
+        state = whole(batch, output_hidden_states=True).hidden_states[4 - count]
+        if architecture == "modernbert" and count:
+            state = whole.base_model.final_norm(state)
+        expected = (
+            whole.get_output_embeddings()(whole.head(state)) if architecture == "modernbert" else whole.cls(state)
+        )
+        assert torch.allclose(cut(batch).logits, expected, atol=1e-6)
+        save_checkpoint(cut, tmp_path)
+        again: Any = load_checkpoint(tmp_path, dropout=0.0, tokens=TOKENS)
+        again.eval()
+        assert torch.equal(again(batch).logits, cut(batch).logits)
+    assert again.config.num_hidden_layers == 4 - count
+    assert random_encoder(tmp_path, dropout=0.0, seed=0).config.num_hidden_layers == 4 - count
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"drop_layers": 2}, "drop_layers is 2, the encoder has 2 layers"),
+        ({"drop_layers": 1, "layer": 2}, "has 1 layers once those"),
+    ],
+)
+def test_layers_to_remove_must_leave_the_one_that_is_pooled(
+    make_encoder: Maker, fields: dict[str, int], problem: str
+) -> None:
+    with pytest.raises(InputError, match=problem):
+        make_encoder(**fields)
 
 
 def test_prediction_head_shares_the_embedding(make_encoder: Maker) -> None:

@@ -13,8 +13,8 @@ from transformers import PreTrainedModel
 from simcsp.config import PhaseConfig, PretrainConfig
 from simcsp.datasets.corpus import Corpus, Drawn
 from simcsp.model.contrastive import Contrast, contrastive_loss
-from simcsp.model.encoder import SiteClassifier, load_checkpoint
-from simcsp.model.objectives import HEAD, WEIGHTS, ClassificationObjective, PretrainingObjective, loss_weights
+from simcsp.model.encoder import HEAD, WEIGHTS, SiteClassifier, load_checkpoint
+from simcsp.model.objectives import ClassificationObjective, PretrainingObjective, loss_weights
 from simcsp.sequence.alphabet import MASK, Tokens
 from simcsp.training.batches import PretrainingBatches
 
@@ -292,7 +292,8 @@ def test_encoder_of_a_saved_classifier_is_a_checkpoint(
     saved.save(tmp_path)
     opened: Any = load_checkpoint(tmp_path, dropout=0.1, tokens=22)
     tokens = labelled["tokens"]
-    assert torch.equal(opened.eval()(input_ids=tokens).logits, saved.classifier.encoder(input_ids=tokens).logits)
+    encoder: Any = saved.classifier.get_submodule("encoder")
+    assert torch.equal(opened.eval()(input_ids=tokens).logits, encoder(input_ids=tokens).logits)
 
 
 def test_another_size_of_head_is_refused(make_encoder: Maker, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 from collections.abc import Mapping
 from io import BytesIO
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from simcsp.config import Initialisation
+from simcsp.config import PRETRAINED, UNTRAINED
 from simcsp.report import figures
 from simcsp.report.figures import (
     COLOURS,
@@ -45,7 +45,7 @@ def labelled(figure: Figure) -> bool:
 
 
 def test_every_model_has_a_title_and_a_colour_of_its_own() -> None:
-    models = {*get_args(Initialisation), "logistic_regression"}
+    models = {*PRETRAINED, *UNTRAINED, "mlm_control", "joint", "supervised", "logistic_regression"}
     assert set(COLOURS) == set(TITLES) == models
     assert len({to_rgb(colour) for colour in COLOURS.values()}) == len(set(TITLES.values())) == len(models)
 

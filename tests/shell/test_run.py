@@ -99,6 +99,45 @@ def test_demo_goes_through_every_stage_and_names_the_report(machine: Machine) ->
     assert done.stdout.endswith("runs/demo/report/report.md\n")
 
 
+def stages_of(machine: Machine) -> list[str]:
+    """Stage and run of every call of a script in src/."""
+    found = [
+        re.search(r"\[src/(\w+)\.py\](?: \[(plan)\])?(?:.*\[--run\] \[(\S+)\])?", call) for call in machine.calls()
+    ]
+    return [" ".join(filter(None, match.groups())) for match in found if match]
+
+
+ALL = ("prepare", "pretrain", "finetune", "evaluate", "report")
+
+
+def test_experiment_is_both_scripts_on_one_configuration(machine: Machine) -> None:
+    done = machine.bash("run.sh", "experiment", "configs/experiments/exp1.yaml", "--run", "mine")
+    assert done.returncode == 0, done.stderr
+    assert stages_of(machine) == [f"{stage} mine" for stage in ALL]
+    assert all("[configs/experiments/exp1.yaml]" in call for call in machine.calls("python [src/"))
+
+
+def test_search_follows_pretraining(machine: Machine) -> None:
+    assert machine.bash("run.sh", "search", "configs/experiments/exp2.yaml").returncode == 0
+    assert stages_of(machine) == ["prepare", "pretrain", "search"]
+
+
+def test_study_goes_through_its_plan_then_compares(machine: Machine) -> None:
+    plan = "case $call in *'compare.py plan'*) echo --run answer-0-200; echo --run answer-0-all ;; esac\n"
+    machine.add("python3", (machine.programs / "python3").read_text() + plan)
+    assert machine.bash("run.sh", "study", "configs/experiments/answer.yaml").returncode == 0
+    every = [f"{stage} {run}" for run in ("answer-0-200", "answer-0-all") for stage in ALL]
+    assert stages_of(machine) == ["compare plan", *every, "compare"]
+
+
+@pytest.mark.parametrize("command", ["experiment", "search", "study"])
+def test_what_needs_a_configuration_says_so(machine: Machine, command: str) -> None:
+    done = machine.bash("run.sh", command)
+    assert done.returncode == 1
+    assert done.stderr == f"run.sh: {command} needs a configuration, for instance configs/experiments/exp1.yaml.\n"
+    assert machine.calls() == []
+
+
 CHECKS = ["ruff [check]", "ruff [format] [--check]", "mypy", "shellcheck", "python [-m] [pytest] [-k] [one]"]
 
 

@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -6,15 +7,21 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.processors import TemplateProcessing
 from torch import Tensor
 
-from simcsp.config import PhaseConfig, PretrainConfig, ViewConfig
+from simcsp.config import EncoderConfig, PhaseConfig, PretrainConfig, ViewConfig
 from simcsp.datasets.corpus import Corpus
 from simcsp.datasets.pairs import LabelledPairs
 from simcsp.datasets.windows import WindowTable, window_table
 from simcsp.errors import InputError
-from simcsp.sequence.alphabet import CLS, FIRST_NUCLEOTIDE, MASK, SEP, A, C
-from simcsp.training.batches import Batch, EpochBatches, PretrainingBatches
+from simcsp.model.encoder import load_encoder
+from simcsp.model.objectives import PretrainingObjective
+from simcsp.sequence.alphabet import CLS, FIRST_NUCLEOTIDE, MASK, SEP, VOCABULARY, A, C, decode
+from simcsp.training.batches import Batch, EpochBatches, PretrainingBatches, UnspacedBatches
 
 LENGTH = 12  # of the corpus's windows
 Unmasked = Callable[[Batch], tuple[Tensor, Tensor]]
@@ -110,6 +117,41 @@ def test_soft_masked_bases_weigh_what_the_settings_say(soft_corpus: Corpus) -> N
     # The corpus of the fixture writes A and C in lower case, on whichever strand it is read.
     assert torch.equal(weights == 0.25, torch.isin(targets, torch.tensor([A, C])))
     assert set(weights.tolist()) == {0.25, 1.0}
+
+
+def test_unspaced_windows_are_what_the_published_tokenizer_makes_of_them(corpus: Corpus) -> None:
+    """WordPiece over single letters without continuations, as in the published tokenizer.json; see its length limit."""
+    numbers = {token: number for number, token in enumerate(VOCABULARY)}
+    model = WordPiece(numbers, unk_token=VOCABULARY[1], max_input_chars_per_word=100)
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = BertPreTokenizer()
+    tokenizer.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", CLS), ("[SEP]", SEP)]
+    )
+    plain = PretrainingBatches(corpus, SIMCSP, SETTINGS, seed=1)
+    windows = plain(0)["tokens"][:, 0, 1:-1].numpy()
+    assert tokenizer.encode(" ".join(decode(windows[0]))).ids[1:-1] == windows[0].tolist()  # spaced, it reads DNA
+    for window in windows:
+        for letters in (decode(window), 50 * decode(window)):
+            assert tokenizer.encode(letters).ids == [2, 1, 3]
+    batch = UnspacedBatches(plain)(0)
+    assert batch["tokens"].tolist() == 5 * [2 * [[2, 1, 3]]]
+    assert torch.equal(batch["origin"], plain(0)["origin"])
+
+
+def test_unspaced_windows_cannot_be_told_apart_but_by_dropout(corpus: Corpus) -> None:
+    """Whatever the encoder, its best guess is one of five: a loss of ln 5."""
+    encoder = load_encoder(EncoderConfig(hidden=16, layers=1, heads=2, intermediate=32, pooling="cls"), 14, seed=0)
+    objective = PretrainingObjective(encoder, SIMCSP, pooling="cls", layer=-1).eval()
+    plain = PretrainingBatches(corpus, SIMCSP, SETTINGS, seed=1)
+    blind = UnspacedBatches(plain)
+    with torch.inference_mode():
+        assert torch.equal(*objective.views(blind(0)["tokens"]))
+        assert torch.equal(objective.views(blind(0)["tokens"])[0], objective.views(blind(9)["tokens"])[0])
+        assert not torch.equal(objective.views(plain(0)["tokens"])[0], objective.views(plain(9)["tokens"])[0])
+        no_relatives = {"origin": torch.arange(20).reshape(5, 4) * 100}
+        loss = objective(**{**blind(0), **no_relatives})["loss"]
+    assert float(loss) == pytest.approx(math.log(5), abs=1e-5)
 
 
 def test_lengths_are_even_and_cover_the_range_and_each_batch_has_one(soft_corpus: Corpus) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tqdm import tqdm
 
 from simcsp import runs
-from simcsp.config import DataConfig, EncoderConfig, FinetuneConfig, RunConfig, SplitConfig
+from simcsp.config import PRETRAINED, DataConfig, EncoderConfig, FinetuneConfig, RunConfig, SplitConfig
 from simcsp.datasets.windows import WindowTable, save_windows, window_table
 from simcsp.model.embedding import embed
 from simcsp.model.encoder import load_encoder, random_encoder, save_checkpoint
@@ -60,7 +60,7 @@ def pretrained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Prepared windows and three encoders that differ."""
     monkeypatch.setattr(runs, "ROOT", tmp_path)
     save_windows(TABLE, stage_folder(CONFIG, "prepare") / "windows")
-    for seed, name in enumerate(runs.PRETRAINED):
+    for seed, name in enumerate(PRETRAINED):
         save_checkpoint(load_encoder(CONFIG.encoder, LENGTH + 2, seed), stage_folder(CONFIG, "pretrain") / name)
 
 

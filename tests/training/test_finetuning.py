@@ -22,7 +22,9 @@ from simcsp import runs
 from simcsp.config import EncoderConfig, FinetuneConfig, RunConfig
 from simcsp.datasets.splits import Fold
 from simcsp.datasets.windows import WindowTable, window_table
-from simcsp.model.embedding import embed
+from simcsp.metrics.sccs import sccs
+from simcsp.model.cnn import DilatedCnn
+from simcsp.model.embedding import classify, embed
 from simcsp.model.encoder import load_checkpoint, load_encoder
 from simcsp.sequence.alphabet import A, G, T, with_special_tokens
 from simcsp.training import finetuning
@@ -331,6 +333,50 @@ def test_frozen_fold_killed_and_resumed_equals_uninterrupted(
     for name in ("predictions.parquet", "done.json", "best/head.safetensors", "best/model.safetensors"):
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     assert same_embeddings(tmp_path / "parts", tmp_path / "whole")
+
+
+def test_cnn_is_trained_by_the_same_loop_on_the_same_windows(tmp_path: Path, accelerator: Accelerator) -> None:
+    config = RunConfig(encoder=CONFIG.encoder, finetune=replace(CONFIG.finetune, epochs=8, patience=8))
+    with tqdm(file=StringIO()) as bar:
+        network = DilatedCnn(dropout=0.1, seed=1)
+        finetune_fold(network, TABLE, FOLD, config, 5, tmp_path, accelerator, bar, transfer=TABLE.take(FOLD.test))
+    predicted = predictions_of(tmp_path)
+    test = predicted[predicted.part == "test"]
+    assert list(predicted["row"]) == list(asked_rows(FOLD))
+    assert roc_auc_score(test.label, test.probability) > 0.9  # half of the windows have GT at the centre
+    stored = np.load(tmp_path / "test_embeddings.npz")
+    assert stored["before"].shape == stored["after"].shape == (12, 64)
+    assert not np.array_equal(stored["before"], stored["after"])
+    again = DilatedCnn(dropout=0.1, seed=2)
+    again.restore(tmp_path / "best")
+    assert classify(again, TABLE.tokens[FOLD.test], accelerator)[0] == pytest.approx(test.probability.to_numpy())
+
+
+def test_windows_of_other_species_are_predicted_by_the_kept_model(tmp_path: Path, accelerator: Accelerator) -> None:
+    others = TABLE.take(FOLD.test)._replace(species=np.full(12, "fly"))
+    for frozen in (False, True):
+        config = RunConfig(encoder=CONFIG.encoder, finetune=replace(CONFIG.finetune, frozen=frozen))
+        folder = tmp_path / str(frozen)
+        with tqdm(file=StringIO()) as bar:
+            encoder = make_encoder()
+            rows = np.arange(60)
+            vectors = embed_rows(encoder, TABLE, rows, config, accelerator, bar) if frozen else None
+            finetune_fold(encoder, TABLE, FOLD, config, 5, folder, accelerator, bar, vectors, others)
+        found, own = pd.read_parquet(folder / "transfer.parquet"), predictions_of(folder)
+        assert set(found.species) == {"fly"}
+        assert list(found.label) == list(others.label)
+        test = own[own.part == "test"].probability.to_numpy()
+        assert found.probability.to_numpy() == pytest.approx(test, abs=1e-6)
+
+
+def test_followed_folds_log_sccs_and_nmi_of_the_validation_windows(tmp_path: Path, accelerator: Accelerator) -> None:
+    call(tmp_path, accelerator, follow=True, epochs=2)
+    records = [r for r in read_metrics(tmp_path) if "validation/sccs" in r]
+    assert [r["step"] for r in records] == [0, 4, 8]
+    assert all(-1 <= r["validation/sccs"] <= 1 and 0 <= r["validation/nmi"] <= 1 for r in records)
+    config = RunConfig(encoder=CONFIG.encoder)
+    vectors = embed(make_encoder(), TABLE.tokens[FOLD.validation], pooling="site", layer=-1, accelerator=accelerator)
+    assert records[0]["validation/sccs"] == sccs(vectors, TABLE.label[FOLD.validation], config.seed).value
 
 
 def test_only_the_rows_asked_for_are_embedded_and_counted(accelerator: Accelerator) -> None:

@@ -150,6 +150,14 @@ def test_best_model_is_the_first_of_the_highest_after_step_0(run: Train, make_ti
         assert torch.equal(kept["output.weight"], weights[step])
 
 
+def test_every_measured_model_after_step_0_is_kept_if_asked(run: Train, make_tiny: type[Tiny], tmp_path: Path) -> None:
+    objective = make_tiny()
+    run(objective=objective, steps=5, evaluate_every=2, keep=tmp_path / "kept" / "phase")
+    assert {path.name for path in (tmp_path / "kept").iterdir()} == {"phase-2", "phase-4", "phase-5"}
+    last = load_file(tmp_path / "kept" / "phase-5" / "model.safetensors")
+    assert all(torch.equal(objective.state_dict()[name], weights) for name, weights in last.items())
+
+
 def test_patience_counts_measurements_without_a_new_best(run: Train) -> None:
     values = {2: 0.5, 4: 0.6, 6: 0.6, 8: 0.4, 10: 0.9}
     patient: dict[str, Any] = {"steps": 30, "evaluate_every": 2, "measure": scripted(values), "select": ("score",)}

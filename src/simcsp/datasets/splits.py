@@ -257,6 +257,22 @@ def fold_parts(folds: int, fold: int) -> FoldParts:
     return FoldParts(frozenset(range(2 * folds)) - test - validation, validation, test)
 
 
+def test_to_train(folds: int, sizes: list[int], labels: int) -> float:
+    """Test windows per window that is trained on, mean over folds.
+
+    Args:
+        folds: of the split.
+        sizes: windows per part.
+        labels: training windows used per fold; 0 for all.
+    """
+    ratios = []
+    for fold in range(folds):
+        parts = fold_parts(folds, fold)
+        trained = sum(sizes[part] for part in parts.train)
+        ratios.append(sum(sizes[part] for part in parts.test) / min(trained, labels or trained))
+    return sum(ratios) / len(ratios)
+
+
 def fold_rows(table: WindowTable, split: SplitConfig, fold: int) -> Fold:
     """Rows of fold ``0 <= fold < split.folds``."""
     return Fold(*(np.flatnonzero(np.isin(table.part, sorted(parts))) for parts in fold_parts(split.folds, fold)))

@@ -12,6 +12,7 @@ from simcsp.errors import InputError
 from simcsp.sequence.alphabet import Tokens
 from simcsp.tally import Tally
 
+TRANSFER = "transfer"  # folder of windows of other species, beside those of the folds
 Strings = NDArray[np.str_]
 
 

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from simcsp.config import Pooling
-from simcsp.model.encoder import SiteClassifier
 from simcsp.model.states import encode, pooled_states
 from simcsp.sequence.alphabet import Tokens, with_special_tokens
 
@@ -49,8 +48,11 @@ def embed_layers(encoder: PreTrainedModel, windows: Tokens, accelerator: Acceler
     return pooled
 
 
-def classify(classifier: SiteClassifier, windows: Tokens, accelerator: Accelerator) -> tuple[Floats, Floats]:
-    """Probabilities ``(n,)`` and pooled embeddings ``(n, P)`` of ``(n, length)`` nucleotide tokens."""
+def classify(classifier: nn.Module, windows: Tokens, accelerator: Accelerator) -> tuple[Floats, Floats]:
+    """Probabilities ``(n,)`` and pooled embeddings ``(n, P)`` of ``(n, length)`` nucleotide tokens.
+
+    ``classifier`` gives the logits and embeddings of a batch, as :class:`simcsp.model.encoder.SiteClassifier` does.
+    """
     ready(classifier, accelerator)
     with torch.inference_mode(), accelerator.autocast():
         parts = [classifier(batch) for batch in batches_of(with_special_tokens(windows), accelerator)]

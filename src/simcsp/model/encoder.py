@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
+from safetensors.torch import load_file, load_model, save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForMaskedLM, BertConfig, ModernBertConfig, PreTrainedModel
 
@@ -26,6 +27,7 @@ from simcsp.model.tokenizer import check_vocabulary, export_tokenizer
 from simcsp.sequence.alphabet import CLS, PAD, SEP, VOCABULARY
 
 SCRATCH = "scratch"
+WEIGHTS, HEAD = "model.safetensors", "head.safetensors"
 _ROPE_THETA = 10_000.0  # ModernBERT's 160,000 for global layers serves 8,192 tokens; windows have hundreds
 _ARCHITECTURES = ("bert", "modernbert")
 
@@ -39,17 +41,23 @@ def load_encoder(config: EncoderConfig, tokens: int, seed: int) -> PreTrainedMod
         seed: of the initial weights when made from scratch.
 
     Raises:
-        InputError: if there is no layer ``config.layer``, or as :func:`load_checkpoint` and
-            :func:`~simcsp.model.splicebert.published_checkpoint` do.
+        InputError: if there is no layer ``config.layer`` below those that are to be removed later, or as
+            :func:`load_checkpoint` and :func:`~simcsp.model.splicebert.published_checkpoint` do.
     """
     if config.init == SCRATCH:
         model = _fresh(_architecture(config, tokens), seed)
     else:
         model = load_checkpoint(initial_folder(config.init), dropout=config.dropout, tokens=tokens)
-    depth = model.config.num_hidden_layers
+    depth = model.config.num_hidden_layers - config.drop_layers
+    if depth < 1:
+        raise InputError(
+            f"encoder.drop_layers is {config.drop_layers}, the encoder has {depth + config.drop_layers} layers",
+            hint="Leave at least one",
+        )
     if not -depth - 1 <= config.layer <= depth:
         raise InputError(
-            f"encoder.layer is {config.layer}, the encoder has {depth} layers",
+            f"encoder.layer is {config.layer}, the encoder has {depth} layers"
+            f"{' once those of encoder.drop_layers are removed' if config.drop_layers else ''}",
             hint=f"Give 0 (the embedding) to {depth}, or -1 for the last",
         )
     return model
@@ -115,6 +123,18 @@ def random_encoder(folder: Path, *, dropout: float, seed: int) -> PreTrainedMode
     return _fresh(_read_architecture(folder, dropout), seed)
 
 
+def remove_top_layers(model: PreTrainedModel, count: int) -> None:
+    """Remove the last ``count`` transformer layers in place; what is above them (norm, prediction head) stays."""
+    depth = model.config.num_hidden_layers - count
+    base: Any = model.base_model
+    if model.config.model_type == "modernbert":
+        base.layers = base.layers[:depth]
+        model.config.layer_types = model.config.layer_types[:depth]
+    else:
+        base.encoder.layer = base.encoder.layer[:depth]
+    model.config.num_hidden_layers = depth
+
+
 def save_checkpoint(model: PreTrainedModel, folder: Path) -> None:
     """Write weights, configuration and tokenizer in the Hugging Face layout."""
     model.save_pretrained(folder)
@@ -128,7 +148,7 @@ class SiteClassifier(nn.Module):
         super().__init__()
         self.encoder, self.pooling, self.layer = encoder, pooling, layer
         self.dropout = nn.Dropout(dropout)
-        with _seeded(seed):
+        with seeded(seed):
             self.output = nn.Linear(pooled_width(encoder, pooling), 1)
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
@@ -136,6 +156,16 @@ class SiteClassifier(nn.Module):
         embedding = encode(self.encoder, tokens.long(), pooling=self.pooling, layer=self.layer).pooled
         logits = self.output(self.dropout(embedding)).squeeze(-1)
         return logits.float(), embedding.float()
+
+    def save(self, folder: Path) -> None:
+        """Write the encoder as a Hugging Face checkpoint, and the head beside it."""
+        save_checkpoint(self.encoder, folder)
+        save_file(self.output.state_dict(), folder / HEAD)
+
+    def restore(self, folder: Path) -> None:
+        """Read what :meth:`save` wrote."""
+        load_model(self.encoder, folder / WEIGHTS)
+        self.output.load_state_dict(load_file(folder / HEAD))
 
 
 def _architecture(config: EncoderConfig, tokens: int) -> BertConfig | ModernBertConfig:
@@ -191,7 +221,7 @@ def _set_dropout(architecture: BertConfig | ModernBertConfig, dropout: float) ->
 
 
 def _fresh(architecture: BertConfig | ModernBertConfig, seed: int) -> PreTrainedModel:
-    with _seeded(seed):
+    with seeded(seed):
         model: PreTrainedModel = AutoModelForMaskedLM.from_config(  # type: ignore[no-untyped-call]
             architecture, attn_implementation=IMPLEMENTATION, dtype=torch.float32
         )
@@ -200,7 +230,7 @@ def _fresh(architecture: BertConfig | ModernBertConfig, seed: int) -> PreTrained
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int) -> Iterator[None]:
     """Draw initial weights, always made on the CPU, from ``seed``; all random states stay as they were."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)

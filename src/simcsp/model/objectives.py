@@ -15,12 +15,13 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from simcsp.config import PhaseConfig, Pooling
+from simcsp.model.cnn import DilatedCnn
 from simcsp.model.contrastive import Contrast, contrastive_loss
-from simcsp.model.encoder import SiteClassifier, save_checkpoint
+from simcsp.model.encoder import HEAD, WEIGHTS, SiteClassifier, save_checkpoint
 from simcsp.model.mlm import MlmTotal, mlm_loss
 from simcsp.model.states import Encoded, encode, parameters_below
 
-WEIGHTS, HEAD = "model.safetensors", "head.safetensors"
+Classifier = SiteClassifier | DilatedCnn
 
 
 class Objective(Protocol):
@@ -161,7 +162,7 @@ def _both(encoded: Encoded, tokens: Tensor) -> tuple[Tensor, Tensor]:
 class ClassificationObjective(nn.Module):
     """Binary cross entropy of splice site against decoy."""
 
-    def __init__(self, classifier: SiteClassifier) -> None:
+    def __init__(self, classifier: Classifier) -> None:
         super().__init__()
         self.classifier = classifier
 
@@ -171,14 +172,12 @@ class ClassificationObjective(nn.Module):
         return {"loss": functional.binary_cross_entropy_with_logits(logits, label.float())}
 
     def save(self, folder: Path) -> None:
-        """Write the encoder as a Hugging Face checkpoint, and the head beside it."""
-        save_checkpoint(self.classifier.encoder, folder)
-        save_file(self.classifier.output.state_dict(), folder / HEAD)
+        """Write the classifier."""
+        self.classifier.save(folder)
 
     def restore(self, folder: Path) -> None:
         """Read a checkpoint written by :meth:`save`."""
-        load_model(self.classifier.encoder, folder / WEIGHTS)
-        self.classifier.output.load_state_dict(load_file(folder / HEAD))
+        self.classifier.restore(folder)
 
 
 class HeadObjective(nn.Module):
@@ -188,7 +187,7 @@ class HeadObjective(nn.Module):
         classifier: whose head is trained in place.
     """
 
-    def __init__(self, classifier: SiteClassifier) -> None:
+    def __init__(self, classifier: Classifier) -> None:
         super().__init__()
         self.dropout, self.output = classifier.dropout, classifier.output
 

@@ -15,8 +15,7 @@ from simcsp import runs
 from simcsp.errors import InputError
 from simcsp.metrics.calibration import Curve, Threshold, at_temperature
 from simcsp.model.embedding import batches_of, ready
-from simcsp.model.encoder import SiteClassifier, load_checkpoint
-from simcsp.model.objectives import HEAD
+from simcsp.model.encoder import HEAD, SiteClassifier, load_checkpoint
 from simcsp.prediction.scorer import Probabilities
 from simcsp.sequence.alphabet import Tokens, with_special_tokens
 from simcsp.training.classifier_record import CLASSIFIER

@@ -1,11 +1,11 @@
 """The report as Markdown."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
 from simcsp.report.figures import TITLES
+from simcsp.report.markdown import markdown_table as _table
 from simcsp.report.tables import DRAWS, METRICS, Comparison, verdict
 
 NAMES = {
@@ -95,7 +95,7 @@ DISTRUST = """- BEST_SCCS and BEST_NMI were chosen on the selection part among s
 - SCCS cannot exceed 0.866 when both labels are equally frequent, and NMI falls as the number of clusters grows,
   however pure they are. Compare them between models of one run, not with 1.
 - BEST_SCCS and BEST_NMI had more training steps than BASELINE. A difference may come from the steps and not from
-  the contrast: the control with as many steps of MLM alone is not part of this run.
+  the contrast: only the control with as many steps of MLM alone (`mlm_control`) can tell.
 - Pre-training read the sequences named above without their labels. Test windows among them were seen in that way."""
 
 
@@ -174,8 +174,3 @@ def _range(interval: tuple[float, float]) -> str:
 def _number(value: float, decimals: int = 4) -> str:
     """Rounded, or a dash for what is not defined."""
     return "–" if pd.isna(value) else f"{value:.{decimals}f}"
-
-
-def _table(header: list[str], rows: list[list[Any]]) -> str:
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    return "\n".join([*lines, *("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows)])

@@ -23,6 +23,10 @@ COLOURS = {
     "best_sccs": ORANGE,
     "best_nmi": GREEN,
     "random": PURPLE,
+    "mlm_control": SKY,
+    "joint": RED,
+    "supervised": YELLOW,
+    "cnn": "0.5",
     "logistic_regression": BLACK,
 }
 TITLES = {
@@ -30,6 +34,10 @@ TITLES = {
     "best_sccs": "BEST_SCCS",
     "best_nmi": "BEST_NMI",
     "random": "random start",
+    "mlm_control": "MLM control",
+    "joint": "joint MLM + SimCSP",
+    "supervised": "supervised SimCSP",
+    "cnn": "dilated CNN",
     "logistic_regression": "logistic regression",
 }
 LAYER_SCORES = {"sccs": "SCCS", "nmi": "NMI", "probe_auroc": "linear probe, AUROC"}

@@ -1,5 +1,7 @@
 """Batches as pure functions of the step: a resumed run sees what an uninterrupted one sees."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -10,7 +12,7 @@ from simcsp.datasets.corpus import Corpus
 from simcsp.datasets.pairs import PairSource
 from simcsp.datasets.windows import WindowTable
 from simcsp.model.mlm import mask_tokens, questions
-from simcsp.sequence.alphabet import Tokens, with_special_tokens
+from simcsp.sequence.alphabet import CLS, SEP, UNK, Tokens, with_special_tokens
 from simcsp.sequence.views import cut_out, drawn_shifts, mutated
 
 Batch = dict[str, Tensor]  # all parts have one row per window
@@ -113,6 +115,27 @@ class PretrainingBatches:
             return self.corpus.window
         shortest, longest = self.settings.lengths
         return 2 * int(rng.integers(shortest // 2, longest // 2, endpoint=True))
+
+
+class UnspacedBatches:
+    """Batches as published code made them: every window is `[CLS] [UNK] [SEP]`, whatever its sequence.
+
+    SimCSP's pretrain.py gives un-spaced windows to a WordPiece tokenizer whose vocabulary holds single letters, and a
+    word that is longer than 100 letters, or has no pieces, becomes `[UNK]`. The encoder is then told to tell copies of
+    one input of three tokens apart; nothing but dropout differs between them.
+
+    Args:
+        batches: step → batch for SimCSP alone.
+    """
+
+    def __init__(self, batches: Callable[[int], Batch]) -> None:
+        self.batches = batches
+
+    def __call__(self, step: int) -> Batch:
+        """The batch of one step."""
+        batch = self.batches(step)
+        windows = torch.tensor([CLS, UNK, SEP], dtype=torch.uint8).expand(*batch["tokens"].shape[:2], -1)
+        return {**batch, "tokens": windows.contiguous()}
 
 
 def _framed(windows: Tokens) -> Tokens:

@@ -13,7 +13,8 @@ from simcsp import runs
 from simcsp.config import RunConfig
 from simcsp.console import progress
 from simcsp.datasets.splits import fold_rows
-from simcsp.datasets.windows import load_windows
+from simcsp.datasets.windows import TRANSFER, WindowTable, load_windows
+from simcsp.model.cnn import DilatedCnn
 from simcsp.model.encoder import load_checkpoint, random_encoder
 from simcsp.stages import stage_folder
 from simcsp.training.devices import make_accelerator
@@ -32,6 +33,11 @@ class FoldJob(NamedTuple):
         return f"{self.name}, fold {self.fold + 1}"
 
 
+def transfer_windows(config: RunConfig) -> WindowTable | None:
+    """Prepared windows of other species, none if the configuration names no source of them."""
+    return load_windows(stage_folder(config, "prepare") / TRANSFER) if config.data.transfer else None
+
+
 class CrossValidation:
     """Fine-tuning of all folds of a run.
 
@@ -45,6 +51,7 @@ class CrossValidation:
         self.config, self.folder = config, stage_folder(config, "finetune")
         self.accelerator = make_accelerator(config.precision)
         self.table = load_windows(stage_folder(config, "prepare") / "windows")
+        self.transfer = transfer_windows(config)
         self.folds = [fold_rows(self.table, config.split, k) for k in range(config.split.folds)]
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -53,7 +60,7 @@ class CrossValidation:
     @property
     def jobs(self) -> list[FoldJob]:
         """All of them, in order."""
-        return [FoldJob(name, k) for name in self.config.finetune.initialisations for k in range(len(self.folds))]
+        return [FoldJob(name, k) for name in self.config.initialisations for k in range(len(self.folds))]
 
     def left(self) -> list[FoldJob]:
         """Jobs that have not been finished; what others leave behind when they are killed is removed."""
@@ -96,7 +103,9 @@ class CrossValidation:
         """Train one fold, or go on with it."""
         frozen = np.load(self._embeddings_of(job), mmap_mode="r") if self.config.finetune.frozen else None
         fold, seed, folder = self.folds[job.fold], self._seed(job.fold), self.fold_folder(*job)
-        finetune_fold(self._encoder(job), self.table, fold, self.config, seed, folder, self.accelerator, bar, frozen)
+        finetune_fold(
+            self._start(job), self.table, fold, self.config, seed, folder, self.accelerator, bar, frozen, self.transfer
+        )
         self._clean(job)
 
     def _is_done(self, job: FoldJob) -> bool:
@@ -111,6 +120,11 @@ class CrossValidation:
     def _seed(self, fold: int) -> int:
         """The same for every initialisation, so that their comparison on a fold is paired."""
         return int(np.random.SeedSequence([self.config.seed, fold]).generate_state(1)[0])
+
+    def _start(self, job: FoldJob) -> PreTrainedModel | DilatedCnn:
+        if job.name == "cnn":
+            return DilatedCnn(dropout=self.config.finetune.head_dropout, seed=self._seed(job.fold))
+        return self._encoder(job)
 
     def _encoder(self, job: FoldJob) -> PreTrainedModel:
         """A random start is another one in every fold, so that no comparison hangs on one draw."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,9 +19,12 @@ from simcsp.console import skip
 from simcsp.datasets.splits import Fold
 from simcsp.datasets.windows import WindowTable
 from simcsp.metrics.classification import scores_by_site
+from simcsp.metrics.nmi import nmi
+from simcsp.metrics.sccs import sccs
+from simcsp.model.cnn import DilatedCnn
 from simcsp.model.embedding import Floats, classify, embed
 from simcsp.model.encoder import SiteClassifier
-from simcsp.model.objectives import ClassificationObjective, HeadObjective
+from simcsp.model.objectives import ClassificationObjective, Classifier, HeadObjective
 from simcsp.training.batches import EmbeddedBatches, EpochBatches
 from simcsp.training.checkpoint import read_model, write_model
 from simcsp.training.log import RunLog
@@ -71,7 +74,7 @@ def embed_rows(
 
 
 def finetune_fold(
-    encoder: PreTrainedModel,
+    encoder: PreTrainedModel | DilatedCnn,
     table: WindowTable,
     fold: Fold,
     config: RunConfig,
@@ -80,23 +83,31 @@ def finetune_fold(
     accelerator: Accelerator,
     bar: "tqdm[None]",
     embeddings: Floats | None = None,
+    transfer: WindowTable | None = None,
 ) -> None:
     """Train on one fold, keep the epoch with the best validation AUROC, and predict validation and test.
 
     ``seed`` decides the head, the order of the windows and the dropout: give the same for every initialisation
     of a fold, and their comparison is paired.
 
-    With ``embeddings`` of :func:`embed_rows` the encoder is frozen and only the head is trained on them.
+    With ``embeddings`` of :func:`embed_rows` the encoder is frozen and only the head is trained on them. Windows of
+    ``transfer`` are predicted with the kept model, and serve nothing else.
 
-    Writes ``best/`` (encoder and head), ``predictions.parquet`` and ``test_embeddings.npz`` (before and after
-    fine-tuning), and ``done.json`` last.
+    Writes ``best/`` (encoder and head), ``predictions.parquet``, ``transfer.parquet`` if asked for,
+    ``test_embeddings.npz`` (before and after fine-tuning), and ``done.json`` last.
     """
     settings, how = config.finetune, config.encoder
-    if embeddings is None:
-        before = embed(encoder, table.tokens[fold.test], pooling=how.pooling, layer=how.layer, accelerator=accelerator)
+    classifier: Classifier
+    if isinstance(encoder, DilatedCnn):
+        classifier = encoder
+        _, before = classify(classifier, table.tokens[fold.test], accelerator)
     else:
-        before = embeddings[fold.test]
-    classifier = SiteClassifier(encoder, pooling=how.pooling, layer=how.layer, dropout=settings.head_dropout, seed=seed)
+        classifier = SiteClassifier(
+            encoder, pooling=how.pooling, layer=how.layer, dropout=settings.head_dropout, seed=seed
+        )
+        before = (
+            _untrained(encoder, table, fold.test, config, accelerator) if embeddings is None else embeddings[fold.test]
+        )
     rows = training_rows(fold, settings.labels, seed)
     if embeddings is None:
         learner = _whole_learner(classifier, table, rows, config, seed, accelerator)
@@ -104,13 +115,13 @@ def finetune_fold(
         learner = _head_learner(classifier, embeddings, table, rows, config, seed, accelerator)
 
     def measure(step: int, log: RunLog) -> dict[str, float]:  # noqa: ARG001
-        probabilities, _ = learner.predict(fold.validation)
+        probabilities, vectors = learner.predict(fold.validation)
         scores = scores_by_site(table.label[fold.validation], probabilities, table.site_type[fold.validation])
         return {
             f"validation/{name}" if site == "all" else f"validation/{name}_{site}": value
             for site, values in scores.items()
             for name, value in values.items()
-        }
+        } | (_agreement(vectors, table.take(fold.validation), config) if settings.follow else {})
 
     best = folder / "best"
     plan = Plan(
@@ -130,8 +141,26 @@ def finetune_fold(
         write_model(best, ClassificationObjective(classifier))  # so far it holds the head alone
     probabilities, after = learner.predict(asked_rows(fold))
     write_predictions(folder, table, fold, probabilities)
+    if transfer is not None:
+        write_transfer(folder, transfer, classify(classifier, transfer.tokens, accelerator)[0])
     _write_embeddings(folder, before, after[len(fold.validation) :])
     runs.close_stage(folder, {"step": done.step, "best": done.best})
+
+
+def _untrained(
+    encoder: PreTrainedModel, table: WindowTable, rows: Rows, config: RunConfig, accelerator: Accelerator
+) -> Floats:
+    how = config.encoder
+    return embed(encoder, table.tokens[rows], pooling=how.pooling, layer=how.layer, accelerator=accelerator)
+
+
+def _agreement(embeddings: Floats, windows: WindowTable, config: RunConfig) -> dict[str, float]:
+    """SCCS and NMI of the validation windows, which are always the same."""
+    clusters = nmi(embeddings, windows.label, windows.site_type, config.nmi, config.seed)
+    return {
+        "validation/sccs": sccs(embeddings, windows.label, config.seed).value,
+        "validation/nmi": clusters.value,
+    }
 
 
 class _Learner(NamedTuple):
@@ -143,7 +172,7 @@ class _Learner(NamedTuple):
 
 
 def _whole_learner(
-    classifier: SiteClassifier, table: WindowTable, rows: Rows, config: RunConfig, seed: int, accelerator: Accelerator
+    classifier: Classifier, table: WindowTable, rows: Rows, config: RunConfig, seed: int, accelerator: Accelerator
 ) -> _Learner:
     return _Learner(
         ClassificationObjective(classifier),
@@ -153,7 +182,7 @@ def _whole_learner(
 
 
 def _head_learner(
-    classifier: SiteClassifier,
+    classifier: Classifier,
     embeddings: Floats,
     table: WindowTable,
     rows: Rows,
@@ -182,16 +211,27 @@ def asked_rows(fold: Fold) -> Rows:
 def write_predictions(folder: Path, table: WindowTable, fold: Fold, probabilities: NDArray[np.floating]) -> None:
     """Write the probabilities of :func:`asked_rows` with all that scoring needs."""
     rows = asked_rows(fold)
-    columns = {
-        "row": rows,
-        "part": ["validation"] * len(fold.validation) + ["test"] * len(fold.test),
-        "label": table.label[rows],
-        "site_type": table.site_type[rows],
-        "species": table.species[rows].tolist(),
-        "origin": table.origin[rows].tolist(),
+    parts = {"row": rows, "part": ["validation"] * len(fold.validation) + ["test"] * len(fold.test)}
+    _write_table(folder / runs.PREDICTIONS, parts | _scored(table.take(rows), probabilities))
+
+
+def write_transfer(folder: Path, windows: WindowTable, probabilities: NDArray[np.floating]) -> None:
+    """Write the probabilities of the windows of other species."""
+    _write_table(folder / runs.TRANSFER, _scored(windows, probabilities))
+
+
+def _scored(windows: WindowTable, probabilities: NDArray[np.floating]) -> dict[str, Any]:
+    return {
+        "label": windows.label,
+        "site_type": windows.site_type,
+        "species": windows.species.tolist(),
+        "origin": windows.origin.tolist(),
         "probability": probabilities.astype(np.float64),
     }
-    with runs.whole_file(folder / runs.PREDICTIONS) as partial:
+
+
+def _write_table(path: Path, columns: dict[str, Any]) -> None:
+    with runs.whole_file(path) as partial:
         pq.write_table(pa.table(columns), partial)
 
 

@@ -58,6 +58,7 @@ class Plan:
         select: metric → folder that keeps the model with its highest value after step 0.
         patience: measurements without a new best of the first metric before training stops; 0 never stops.
         compile: the layers of the encoder.
+        keep: every measured model after step 0 is kept beside this path, as ``<name>-<step>``; none if not given.
     """
 
     steps: int
@@ -68,6 +69,7 @@ class Plan:
     select: dict[str, Path]
     patience: int = 0
     compile: bool = False
+    keep: Path | None = None
 
 
 def train(
@@ -246,6 +248,8 @@ def _measure_and_select(
         torch.set_num_threads(threads)  # numba, which draws UMAP, changes it, and a resumed run would sum differently
         log.scalars(progress.step, found[0])
     (metrics,) = broadcast_object_list(found) if accelerator.num_processes > 1 else found
+    if log and plan.keep and progress.step:
+        write_model(plan.keep.with_name(f"{plan.keep.name}-{progress.step}"), objective)
     for metric, target in plan.select.items():
         if progress.step and metrics[metric] > progress.best_value(metric):
             if log:

@@ -1,5 +1,6 @@
 """The two phases of pre-training, measured as they go."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +23,11 @@ from simcsp.model.states import encode
 from simcsp.report.figures import umap_figure
 from simcsp.sequence.alphabet import with_special_tokens
 from simcsp.sequence.sites import SITE_NAMES
-from simcsp.training.batches import PretrainingBatches
+from simcsp.training.batches import Batch, PretrainingBatches, UnspacedBatches
 from simcsp.training.checkpoint import Progress
 from simcsp.training.gradients import InChunks
 from simcsp.training.log import RunLog
-from simcsp.training.loop import Plan, train
+from simcsp.training.loop import Measure, Plan, train
 
 SCCS, NMI = "validation/sccs", "validation/nmi"
 _PICTURED = 1000  # windows in a UMAP picture while training
@@ -130,10 +131,22 @@ def run_phase(
     accelerator: Accelerator,
     select: dict[str, Path],
     pairs: PairSource | None = None,
+    measure: Measure | None = None,
 ) -> Progress:
     """Train one phase from wherever its checkpoints are; ``encoder`` ends with the weights of the last step.
 
-    SimCSP contrasts ``pairs``, or windows of the corpus where there are none.
+    Args:
+        name: of the phase; with the seed, decides its batches.
+        encoder: trained in place.
+        phase: its settings.
+        config: of the run.
+        corpus: drawn from.
+        selection: windows that it is measured on.
+        folder: for checkpoints and logs.
+        accelerator: device and precision.
+        select: metric → folder that keeps the model with its highest value.
+        pairs: what SimCSP contrasts instead of windows of the corpus.
+        measure: instead of a :class:`SelectionMeasure` of the encoder.
     """
     objective = PretrainingObjective(encoder, phase, pooling=config.encoder.pooling, layer=config.encoder.layer)
     seed = int(np.random.SeedSequence([config.seed, len(name), *name.encode()]).generate_state(1)[0])
@@ -145,9 +158,12 @@ def run_phase(
         seed=seed,
         select=select,
         compile=config.compile,
+        keep=folder.with_name(name) if config.pretrain.keep_measured and name in {"baseline", "contrast"} else None,
     )
-    batches = PretrainingBatches(corpus, phase, config.pretrain, seed, pairs)
-    measure = SelectionMeasure(encoder, selection, config, accelerator, phase.steps)
+    batches: Callable[[int], Batch] = PretrainingBatches(corpus, phase, config.pretrain, seed, pairs)
+    if config.published.unspaced_contrast and phase.has_contrast:
+        batches = UnspacedBatches(batches)
+    measure = measure or SelectionMeasure(encoder, selection, config, accelerator, phase.steps)
     with progress(None, f"pretrain: {name}", unit="step", total=phase.steps) as bar:
         backward = InChunks(objective, phase.chunk, phase.batch_size, accelerator)
         done = train(objective, batches, measure, plan, folder, accelerator, bar, backward)

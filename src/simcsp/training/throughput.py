@@ -74,8 +74,8 @@ def operations_per_token(weights: int, attention: int, tokens: int) -> float:
 
 
 def matrix_weights(module: nn.Module) -> int:
-    """Weights of all linear layers."""
-    return sum(child.weight.numel() for child in module.modules() if isinstance(child, nn.Linear))
+    """Weights of all linear layers and convolutions, each used once per token."""
+    return sum(child.weight.numel() for child in module.modules() if isinstance(child, nn.Linear | nn.Conv1d))
 
 
 def attention_width(module: nn.Module) -> int:

@@ -1,0 +1,122 @@
+"""Put several evaluated runs into one table, with the tests that their differences need; from files only.
+
+    bash run.sh study configs/experiments/answer.yaml                # trains all runs of the study, then does this:
+    python src/compare.py --config configs/experiments/answer.yaml
+    python src/compare.py plan --config configs/experiments/answer.yaml   # the overrides of each run, one line per run
+    python src/compare.py runs layers-removed exp1 exp3 exp4         # any finished runs of the same windows
+
+Reads runs/<run>/evaluation of each; writes runs/<study or name>/report: report.md, scores.csv, comparisons.csv,
+transfer.csv, f1.png. Always made anew; it takes seconds.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from simcsp import runs
+from simcsp.command_line import parse_config
+from simcsp.config import BudgetConfig, RunConfig
+from simcsp.console import run_script, say
+from simcsp.datasets.splits import test_to_train
+from simcsp.errors import InputError
+from simcsp.report.joined import Scored, compare, joined_scores, joined_transfer, variants
+from simcsp.report.joined_page import answer, joined_figure, joined_report
+
+# What makes no variant of a model: names, places, the seed and what follows from it, and other scripts' settings.
+_APART = re.compile(r"run|pretrained|processes|seed|split\.seed|data\.(name|root)|study\..*|search\..*")
+
+
+def main() -> None:
+    """Compare the runs of a study, or those named, or print the plan of a study."""
+    match sys.argv[1:]:
+        case ["plan", *rest]:
+            print(*plan(parse_config(__doc__, rest)), sep="\n")  # for run.sh
+        case ["runs", name, first, second, *others]:
+            _write(name, [first, second, *others])
+        case ["runs", *_]:
+            raise InputError("too few runs", hint="python src/compare.py runs NAME RUN RUN ...")
+        case _:
+            config = parse_config(__doc__)
+            _write(config.run, [name for name, _, _ in _members(config)])
+
+
+def plan(config: RunConfig) -> Iterator[str]:
+    """Overrides that make each run of a study out of its configuration.
+
+    Runs of one seed share pre-training and windows; every seed splits the windows anew.
+    """
+    for name, seed, budget in _members(config):
+        yield (
+            f"--run {name} --pretrained {config.run}-{seed} --seed {seed} --split.seed {seed} "
+            f"--data.name {config.data.name}-split-{seed} --finetune.labels {budget.labels} "
+            f"--finetune.epochs {budget.epochs} --finetune.batch_size {budget.batch_size}"
+        )
+
+
+def _members(config: RunConfig) -> Iterator[tuple[str, int, BudgetConfig]]:
+    if not config.study.budgets:
+        raise InputError("the configuration has no study.budgets", hint="See configs/experiments/answer.yaml")
+    for seed in config.study.seeds:
+        for budget in config.study.budgets:
+            yield f"{config.run}-{seed}-{budget.labels or 'all'}", seed, budget
+
+
+def _write(name: str, members: list[str]) -> None:
+    scored = [_read(member) for member in members]
+    scores, transfer = joined_scores(scored), joined_transfer(scored)
+    ratios = dict(zip(variants(scored), (run.test_to_train for run in scored), strict=True))
+    comparisons = compare(scores, ratios)
+    target = runs.run_folder(name) / "report"
+    if (target.parent / "evaluation").exists():
+        raise InputError(
+            "is a run with a report of its own", path=target.parent, hint="Give the comparison another name"
+        )
+    with runs.whole_folder(target) as folder:
+        scores.to_csv(folder / "scores.csv")
+        comparisons.to_csv(folder / "comparisons.csv", index=False)
+        transfer.to_csv(folder / "transfer.csv")
+        joined_figure(scores).savefig(folder / "f1.png")
+        runs.write_text(folder / "report.md", joined_report(name, scored, scores, comparisons, transfer))
+    say(f"compare: {answer(comparisons).replace('**', '')}")
+    say(f"compare: written to {(target / 'report.md').relative_to(runs.ROOT)}")
+
+
+def _read(name: str) -> Scored:
+    """One evaluated run.
+
+    Raises:
+        InputError: if its evaluation has not finished.
+    """
+    folder = runs.run_folder(name)
+    if not (folder / "evaluation" / runs.DONE).exists():
+        raise InputError("this run has not been evaluated", path=folder, hint="bash finetune.sh does that")
+    settings = dict(_flat(runs.read_json(folder / "evaluation" / runs.CONFIG)))
+    scores = pd.read_csv(folder / "evaluation" / runs.SCORES, dtype={"fold": str})
+    transfer = folder / "evaluation" / runs.TRANSFERRED
+    manifest = runs.read_json(runs.prepared_folder(settings["data.name"]) / "manifest.json")
+    return Scored(
+        name=name,
+        seed=settings["seed"],
+        settings={key: value for key, value in settings.items() if not _APART.fullmatch(key)},
+        scores=scores,
+        transfer=pd.read_csv(transfer, dtype={"fold": str}) if transfer.exists() else None,
+        test_to_train=test_to_train(
+            settings["split.folds"], manifest["split"]["windows per part"], settings["finetune.labels"]
+        ),
+    )
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted name and value of every setting."""
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+if __name__ == "__main__":
+    run_script(main)

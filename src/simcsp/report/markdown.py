@@ -1,0 +1,16 @@
+"""Tables in Markdown."""
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Rows of cells under a header.
+
+    >>> print(markdown_table(["model", "F1"], [["CNN", 0.9]]))
+    | model | F1 |
+    |---|---|
+    | CNN | 0.9 |
+    """
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    return "\n".join([*lines, *("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows)])

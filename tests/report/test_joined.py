@@ -1,0 +1,105 @@
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from simcsp.report.joined import Scored, compare, joined_scores, joined_transfer, variants
+from simcsp.report.joined_page import answer, joined_figure, joined_report
+
+RATIO = 2 / 7
+DIFFERENCES = ((0.03, 0.02), (0.04, 0.05))  # joint minus control: seeds × folds
+
+
+def scored(labels: int, seed: int, scores: pd.DataFrame, **settings: Any) -> Scored:
+    kept = {"finetune.labels": labels, "finetune.epochs": 5 if labels else 1, **settings}
+    return Scored(f"run-{seed}-{labels}", seed, kept, scores, transfer_of(scores), RATIO)
+
+
+def scores_of(seed: int, shift: float = 0.0) -> pd.DataFrame:
+    rows = []
+    for fold, difference in enumerate(DIFFERENCES[seed]):
+        control = 0.8 + 0.01 * fold + 0.02 * seed
+        f1_of = {
+            "mlm_control": control,
+            "joint": control + difference + shift,
+            "logistic_regression": 0.7 + 0.01 * fold,
+        }
+        for model, f1 in f1_of.items():
+            encoder = {} if model == "logistic_regression" else {"sccs": f1 / 2, "nmi": 0.1}
+            values = {"f1": f1, "auroc": f1 + 0.1, **encoder}
+            rows += [(model, str(fold), "all", name, value) for name, value in values.items()]
+            rows.append((model, str(fold), "donor", "f1", 0.0))
+    return pd.DataFrame(rows, columns=["model", "fold", "site", "metric", "value"])
+
+
+def transfer_of(scores: pd.DataFrame) -> pd.DataFrame:
+    return scores.assign(species="fly")
+
+
+RUNS = [scored(labels, seed, scores_of(seed, 0.1 if labels else 0.0)) for labels in (200, 0) for seed in (0, 1)]
+
+
+def test_variants_are_named_by_what_differs_but_the_seed() -> None:
+    assert variants(RUNS) == ["200 labels", "200 labels", "all labels", "all labels"]
+    cut = [scored(0, seed, scores_of(0), **{"encoder.drop_layers": drop}) for drop in (0, 1) for seed in (0, 1)]
+    assert variants(cut) == ["drop layers 0", "drop layers 0", "drop layers 1", "drop layers 1"]
+    assert variants(cut[:2]) == ["all runs", "all runs"]
+    both = [scored(labels, 0, scores_of(0), **{"encoder.layer": layer}) for labels in (5, 0) for layer in (1, 2)]
+    assert len(set(variants(both))) == 4
+
+
+def test_scores_are_by_variant_model_seed_and_fold() -> None:
+    table = joined_scores(RUNS)
+    assert table.loc[("all labels", "joint", 1, "0"), "f1"] == pytest.approx(0.82 + 0.04)
+    assert table.loc[("200 labels", "joint", 1, "0"), "f1"] == pytest.approx(0.82 + 0.14)
+    assert len(table) == 2 * 3 * 2 * 2
+
+
+def test_comparison_is_the_corrected_t_test_over_folds_and_seeds_worked_by_hand() -> None:
+    """Differences 0.03, 0.02, 0.04, 0.05: mean 0.035, variance 0.000167, three degrees of freedom."""
+    table = compare(joined_scores(RUNS), dict.fromkeys(("200 labels", "all labels"), RATIO))
+    rows = table[(table.reference == "mlm_control") & (table.metric == "f1")].set_index(["variant", "model"])
+    found = rows.loc[("all labels", "joint")]
+    error = math.sqrt((1 / 4 + RATIO) * np.var([0.03, 0.02, 0.04, 0.05], ddof=1))
+    assert (found.pairs, found.difference) == (4, pytest.approx(0.035))
+    assert found.p == pytest.approx(2 * stats.t(3).sf(0.035 / error))
+    assert (found.low, found.high) == pytest.approx(stats.t(3, 0.035, error).interval(0.95))
+    over_folds = [(0.03 + 0.04) / 2, (0.02 + 0.05) / 2]
+    assert over_folds == pytest.approx([0.035, 0.035])
+    assert found.p_folds < 1e-6  # both folds agree to the last bit but one
+    family = rows.p.to_numpy()
+    assert len(family) == 4  # two models in two variants
+    order = np.argsort(family)
+    expected = np.empty(4)
+    expected[order] = np.maximum.accumulate(family[order] * np.arange(4, 0, -1)).clip(max=1)
+    assert rows.p_holm.to_numpy() == pytest.approx(expected)
+
+
+def test_models_without_a_metric_and_references_that_are_absent_are_left_out() -> None:
+    table = compare(joined_scores(RUNS), dict.fromkeys(("200 labels", "all labels"), RATIO))
+    assert set(table.reference) == {"mlm_control", "logistic_regression"}
+    assert "logistic_regression" not in set(table[table.metric == "sccs"].model)
+    assert not ((table.reference == "logistic_regression") & (table.metric == "nmi")).any()
+
+
+def test_the_page_has_every_comparison_and_the_answer_in_words() -> None:
+    scores, transfer = joined_scores(RUNS), joined_transfer(RUNS)
+    table = compare(scores, dict.fromkeys(("200 labels", "all labels"), RATIO))
+    page = joined_report("study", RUNS, scores, table, transfer)
+    for heading in ("# study: 4 runs together", "## Against MLM control", "## Other species", "## What to distrust"):
+        assert heading in page
+    assert "| 200 labels | joint MLM + SimCSP | F1 | +0.1350 |" in page
+    assert "nan" not in page
+    said = answer(table)
+    assert said.startswith("**Does contrastive pre-training help?**")
+    assert "200 labels: joint MLM + SimCSP differs most from MLM control, F1 +0.1350" in said
+    assert len(joined_figure(scores).axes) == 2
+
+
+def test_nothing_in_common_is_said() -> None:
+    only = scores_of(0)
+    scores = joined_scores([scored(0, 0, only[only.model == "joint"])])
+    assert "Nothing could be compared" in answer(compare(scores, {"all runs": RATIO}))
