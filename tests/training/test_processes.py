@@ -44,6 +44,8 @@ def test_two_processes_have_the_losses_and_weights_of_one(tmp_path: Path) -> Non
             assert other[key] == pytest.approx(record[key], rel=1e-4), (name, key)
         weights, others = (load_file(path / "checkpoint-10" / "model.safetensors") for path in (one, two))
         for key, value in weights.items():
+            if key.endswith("key.bias"):
+                continue  # softmax does not feel it: its gradient is rounding alone, which Adam makes steps of
             torch.testing.assert_close(others[key], value, rtol=1e-3, atol=2e-5, msg=f"{name}: {key}")
 
 
