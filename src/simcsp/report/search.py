@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from simcsp.errors import InputError
 from simcsp.report.figures import BLACK, BLUE, ORANGE
@@ -100,12 +102,17 @@ def slices_figure(table: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(2.2 * len(names), 2.9))
     for axes, name in zip(figure.subplots(1, len(names), sharey=True, squeeze=False)[0], names, strict=True):
         short = name.rsplit(".", 1)[-1]
+        if not (numeric := short in (*_LOG, "dropout", "mlm_weight")):
+            order = [str(value) for value in sorted(set(table[name]))]
+            axes.plot(order, [np.nan] * len(order))
         for state, colour in _COLOURS.items():
             rows = table[table.state == state]
-            values = rows[name] if short in (*_LOG, "dropout", "mlm_weight") else rows[name].astype(str)
+            values = rows[name] if numeric else rows[name].astype(str)
             axes.plot(values, rows.sccs, "o", color=colour, markersize=4, label=state)
         if short in _LOG:
             axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(numticks=3))
+            axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(short.replace("_", " "))
         axes.grid(color="0.92")
     figure.axes[0].set_ylabel("best SCCS of the trial")
