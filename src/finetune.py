@@ -42,7 +42,8 @@ def main() -> None:
         _fit_yardstick(work, k)
     work.forget_embeddings()
     for name in config.initialisations:
-        write_classifier_record(config, name)
+        if name != "cnn":  # src/predict.py reads encoders
+            write_classifier_record(config, name)
     models = [*config.initialisations, YARDSTICK]
     runs.close_stage(stage_folder(config, "finetune"), {"models": models})
     say(f"finetune: {len(work.folds)} folds × {len(models) - 1} initialisations and the yardstick done")

@@ -19,6 +19,7 @@ from simcsp.command_line import parse_config
 from simcsp.config import RunConfig
 from simcsp.console import progress, run_script, say
 from simcsp.datasets.corpus import Corpus
+from simcsp.datasets.pairs import load_pairs
 from simcsp.datasets.splits import selection_rows
 from simcsp.datasets.windows import load_windows
 from simcsp.report.search import best_trial, history_figure, nested, search_report, slices_figure, trials_table
@@ -37,7 +38,8 @@ def main() -> None:
     corpus = Corpus(prepared / "corpus", max(config.pretrain.lengths or (config.data.window,)))
     table = load_windows(prepared / "windows")
     selection = table.take(selection_rows(table, config.split))
-    search = Search(config, corpus, selection, pretrained / "baseline", folder, accelerator)
+    pairs = load_pairs(prepared, config.pretrain.contrast)
+    search = Search(config, corpus, selection, pretrained / "baseline", folder, accelerator, pairs)
     results = search.finished()
     with progress(None, "search", unit="trial", start=len(results), total=config.search.trials) as bar:
         while len(results) < config.search.trials:

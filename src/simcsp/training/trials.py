@@ -22,6 +22,7 @@ from simcsp import runs
 from simcsp.config import RunConfig, SearchConfig
 from simcsp.console import say
 from simcsp.datasets.corpus import Corpus
+from simcsp.datasets.pairs import PairSource
 from simcsp.datasets.windows import WindowTable
 from simcsp.errors import InputError
 from simcsp.model.encoder import load_checkpoint, remove_top_layers
@@ -91,6 +92,7 @@ class Search:
         baseline: folder of the encoder that every trial starts from.
         folder: of the search.
         accelerator: device and precision.
+        pairs: what SimCSP contrasts instead of windows of the corpus.
     """
 
     def __init__(
@@ -101,8 +103,9 @@ class Search:
         baseline: Path,
         folder: Path,
         accelerator: Accelerator,
+        pairs: PairSource | None = None,
     ) -> None:
-        self.config, self.corpus, self.selection = config, corpus, selection
+        self.config, self.corpus, self.selection, self.pairs = config, corpus, selection, pairs
         self.baseline, self.folder, self.accelerator = baseline, folder, accelerator
         optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -154,7 +157,7 @@ class Search:
         told = _told_to(trial, measure, folder)
         try:
             places = (self.corpus, self.selection, folder, self.accelerator)
-            run_phase("contrast", encoder, phase, config, *places, {}, measure=told)
+            run_phase("contrast", encoder, phase, config, *places, {}, self.pairs, measure=told)
         except optuna.TrialPruned:
             return PRUNED
         except InputError as error:  # diverged: the search has learned something, too
