@@ -97,7 +97,7 @@ STAGES = ("prepare", "pretrain", "finetune", "evaluate", "report")
 MOMENTS = (
     ("prepare", "write_genomes", 10),
     ("prepare", "write_corpus", 2000),
-    ("prepare", "_windows", 2000),
+    ("prepare", "_tables", 2000),
     ("prepare", "save_windows", 2),
     ("prepare", "close_stage", 20),
     ("pretrain", "load_encoder", 5),
