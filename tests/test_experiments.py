@@ -25,6 +25,7 @@ import search
 from simcsp import runs
 from simcsp.command_line import parse_config
 from simcsp.datasets.windows import load_windows
+from simcsp.metrics.layers import layer_scores
 from simcsp.model.embedding import embed
 from simcsp.training import pretraining
 from simcsp.training.log import read_metrics
@@ -37,7 +38,9 @@ STUDY = (
     "--study.seeds=[0, 1]",
     "--study.budgets=[{labels: 20, epochs: 2, batch_size: 8}, {labels: 0, epochs: 1, batch_size: 32}]",
     "--pretrain.also=[{name: mlm_control, steps: 8, batch_size: 32, evaluate_every: 8}, "
-    "{name: joint, steps: 8, batch_size: 16, contrastive_weight: 1, evaluate_every: 4, keep: sccs}]",
+    "{name: supervised, steps: 8, batch_size: 8, contrastive_weight: 1, positives: label, keep: sccs}]",
+    "--split.pretraining=2",
+    "--finetune.initialisations=[baseline, mlm_control, supervised, cnn]",
     "--data.transfer=[{format: genome, species: cousin-1, fasta: cousin-1.fa, annotation: cousin-1.gtf}]",
 )
 
@@ -52,6 +55,18 @@ def blank(*_: Any) -> Figure:
     return figure
 
 
+def scored_once() -> Callable[..., list[dict[str, Any]]]:
+    """Scores of layers that are computed for the first encoder and stand for those of all others."""
+    rows: list[dict[str, Any]] = []
+
+    def scores(*arguments: Any) -> list[dict[str, Any]]:
+        if not rows:
+            rows.extend(layer_scores(*arguments))
+        return rows
+
+    return scores
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A root without anything, where UMAP is not drawn and one process enters many stages."""
@@ -62,6 +77,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr(runs, "lock", lambda folder: None)
         patch.setattr(pretraining, "umap_figure", blank)
         patch.setattr(evaluate, "umap_layout", lambda vectors, seed: vectors[:, :2])
+        patch.setattr(evaluate, "layer_scores", scored_once())
         patch.chdir(root)
         yield root
 
@@ -215,5 +231,5 @@ def test_the_study_joins_its_runs(run: Stage, folder: Path, capsys: pytest.Captu
     assert set(one.pairs) == {4}  # two folds of two seeds
     transfer = pd.read_csv(made / "transfer.csv")
     assert set(transfer.species) == {"cousin-1"}
-    assert len(transfer) == 2 * 2 * 2 * 7  # budgets, seeds, folds, models
+    assert len(transfer) == 2 * 2 * 2 * 5  # budgets, seeds, folds, models
     assert len(list((folder / "runs" / "answer-0").iterdir())) == 1  # pre-training is shared by the budgets
