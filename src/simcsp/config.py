@@ -228,11 +228,11 @@ class DataConfig:
         corpus: unlabelled sources.
         chunks: what of them is left out.
         windows: labelled sources: choices and cross-validation.
-        labelled: labelled sources for pre-training with labels. What shares a group or sequence with `windows` is left
-            out of them.
+        labelled: labelled sources for pre-training with labels. What shares a group or sequence with `windows` or
+            `transfer` is left out of them.
         orthologues: tables of sites in several species for pre-training; the same is left out.
         transfer: labelled sources of other species: the models of every fold are scored on them, and nothing is trained
-            or chosen there.
+            or chosen there. What shares sequence with `windows` is left out of them.
     """
 
     name: str = "demo"
