@@ -16,7 +16,7 @@ import numpy as np
 
 from simcsp import runs
 from simcsp.command_line import parse_config
-from simcsp.config import RunConfig, SplitConfig, WindowSource, as_plain
+from simcsp.config import RunConfig, SplitConfig, as_plain
 from simcsp.console import run_script, say
 from simcsp.datasets.corpus import Corpus, write_corpus
 from simcsp.datasets.exposure import exposed_windows, exposure_record
@@ -36,6 +36,7 @@ from simcsp.stages import enter_stage, stage_folder
 from simcsp.tally import Tally
 
 CACHE = runs.ROOT / "data" / "cache"
+_PURPOSES = {"labelled": 1, "transfer": 2}  # of sources beside those of the folds, for their random numbers
 
 
 def main() -> None:
@@ -111,7 +112,7 @@ def _tables(config: RunConfig) -> tuple[dict[str, WindowTable], list[Tally]]:
     data, split = config.data, config.split
     if not data.windows:
         raise InputError("the configuration names no source of windows", hint="Add at least one under data.windows")
-    raw, tallies = _read(data.windows, config)
+    raw, tallies = _read("windows", config)
     table = assign_parts(raw, split)
     require_usable_parts(table, split)
     rows = pretraining_rows(table, split)
@@ -122,7 +123,7 @@ def _tables(config: RunConfig) -> tuple[dict[str, WindowTable], list[Tally]]:
         tallies += more_tallies
     apart_from = (raw.take(evaluated), tables.get(TRANSFER))
     if data.labelled:
-        more, more_tallies = _read(data.labelled, config, first=len(data.windows))
+        more, more_tallies = _read("labelled", config)
         candidates.append(more)
         tallies += more_tallies
     if rows.size or data.labelled:
@@ -141,8 +142,7 @@ def _tables(config: RunConfig) -> tuple[dict[str, WindowTable], list[Tally]]:
 
 def _transfer(config: RunConfig, raw: WindowTable) -> tuple[WindowTable, list[Tally]]:
     """Windows of other species that share nothing with `data.windows`, whatever those are for."""
-    before = len(config.data.windows) + len(config.data.labelled)
-    others, tallies = _read(config.data.transfer, config, first=before)
+    others, tallies = _read("transfer", config)
     tallies.append(Tally("windows", "of other species"))
     return set_apart(others, raw, config.split, tallies[-1], "data.windows", within_species=True), tallies
 
@@ -159,16 +159,23 @@ def _for_pretraining(
     return kept, tallies
 
 
-def _read(sources: tuple[WindowSource, ...], config: RunConfig, first: int = 0) -> tuple[WindowTable, list[Tally]]:
-    """Windows of some sources without duplicates; ``first`` is the number of the first of all sources."""
+def _read(purpose: str, config: RunConfig) -> tuple[WindowTable, list[Tally]]:
+    """Windows of all sources of one purpose (`windows`, `labelled`, `transfer`), without duplicates."""
     tables, tallies = [], []
-    for number, source in enumerate(sources, first):
-        rng = np.random.default_rng([config.data.seed, number])
+    for number, source in enumerate(getattr(config.data, purpose)):
+        rng = _generator(config.data.seed, purpose, number)
         table, source_tallies = READERS[source.format](source, config.data, CACHE, rng)
         tables.append(table)
         tallies += source_tallies
     duplicates = Tally("windows", "all sources together")
     return drop_duplicates(concatenate(tables), duplicates), [*tallies, duplicates]
+
+
+def _generator(seed: int, purpose: str, number: int) -> np.random.Generator:
+    """That of one source: another source more or less of another purpose does not change what it draws."""
+    if purpose == "windows":
+        return np.random.default_rng([seed, number])
+    return np.random.default_rng([seed, _PURPOSES[purpose], number + 1])  # a 0 at the end would add nothing
 
 
 def _input_hashes(config: RunConfig) -> dict[str, str]:

@@ -144,3 +144,18 @@ def test_no_windows_of_other_species_left_is_an_error_and_nothing_is_written(
     with pytest.raises(InputError, match="of other species: nothing is left that shares no group or sequence with"):
         species_apart("ancestor")
     assert not (tmp_path / "data" / "prepared" / "x").exists()
+
+
+def test_a_labelled_source_more_changes_no_window_of_other_species(species_apart: Prepare) -> None:
+    one, other = (
+        load_windows(species_apart("cousin-1", *labelled, name=f"with-{len(labelled)}") / "transfer")
+        for labelled in ((), ("cousin-2",))
+    )
+    for column, same in zip(one, other, strict=True):
+        assert np.array_equal(column, same)
+
+
+def test_no_two_sources_draw_the_same_random_numbers() -> None:
+    purposes = ("windows", "labelled", "transfer")
+    drawn = [prepare._generator(0, purpose, number).integers(2**63) for purpose in purposes for number in range(9)]
+    assert len(set(drawn)) == len(drawn)
