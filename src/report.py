@@ -199,7 +199,8 @@ def _contrast(phase: PhaseConfig) -> str:
 
 def _seen_with_labels(config: RunConfig, manifest: Mapping[str, Any]) -> dict[str, str]:
     """Windows whose labels pre-training has seen, if any."""
-    found = {phase.positives for phase in (config.pretrain.baseline, config.pretrain.contrast)}
+    phases = (config.pretrain.baseline, config.pretrain.contrast, *config.pretrain.also)
+    found = {phase.positives for phase in phases}
     sets = [folder for positives, folder in FOLDERS.items() if positives in found]
     said = ", ".join(f"{manifest[name]:,} ({name})" for name in sets)
     return {"windows seen with labels, none akin to those of a fold": said} if sets else {}
