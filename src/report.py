@@ -21,7 +21,7 @@ from simcsp.datasets.splits import test_to_train
 from simcsp.metrics.classification import PUBLISHED_THRESHOLD
 from simcsp.report import figures
 from simcsp.report.document import answer, markdown_report
-from simcsp.report.recipes import recipes_section, transfer_section
+from simcsp.report.recipes import recipes_section, transfer_section, views_in_words, weights_in_words
 from simcsp.report.tables import (
     compare_with_baseline,
     fold_scores,
@@ -88,7 +88,7 @@ def _more(config: RunConfig, table: pd.DataFrame, ratio: float, folder: Path) ->
     run, pretrained = runs.run_folder(config.run), stage_folder(config, "pretrain")
     if config.pretrain.also:
         compared = table.drop(index=[name for name in config.pretrain.kept if name in table.index])
-        yield recipes_section([as_plain(recipe) for recipe in config.pretrain.also], compared, ratio)
+        yield recipes_section(config.pretrain, compared, ratio)
     if set(config.pretrain.kept) & set(config.initialisations):
         phases = {name: read_metrics(pretrained / f"phase-{name}") for name in ("baseline", "contrast")}
         along = trajectory_table(phases, table, config.pretrain.kept)
@@ -188,12 +188,10 @@ def _facts(config: RunConfig, manifest: Mapping[str, Any], run: Path) -> dict[st
 
 def _contrast(phase: PhaseConfig) -> str:
     """Length, weights and pairs of the contrastive phase."""
-    ends = (phase.mlm_weight, phase.mlm_weight_end), (phase.contrastive_weight, phase.contrastive_weight_end)
-    mlm, contrastive = (f"{start:g}" if end is None else f"{start:g} to {end:g}" for start, end in ends)
-    views = [f"shifted by up to {phase.views.shift} nt"] if phase.views.shift else []
-    views += [f"{phase.views.mutated:.0%} mutated"] if phase.views.mutated else []
+    mlm, contrastive = weights_in_words(phase)
     pairs = f", pairs by {phase.positives}" if phase.positives != "window" else ""
-    said = pairs + (f", second views {' and '.join(views)}" if views else "")
+    views = views_in_words(phase.views)
+    said = pairs + (f", second views {views}" if views else "")
     return f"{phase.steps:,} steps with weights {mlm} MLM and {contrastive} SimCSP{said}"
 
 

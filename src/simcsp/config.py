@@ -442,6 +442,12 @@ class PhaseConfig(OptimiserConfig):
         """Whether SimCSP has a weight at any step."""
         return self.contrastive_weight > 0 or bool(self.contrastive_weight_end)
 
+    @property
+    def windows_per_step(self) -> int:
+        """Windows that the encoder reads in a step: both views, and those of MLM where it has windows of its own."""
+        apart = self.positives != "window" and self.has_mlm
+        return self.batch_size * (1 + self.has_contrast + apart)
+
 
 PRETRAINED = ("baseline", "best_sccs", "best_nmi")  # encoders that every pre-training leaves
 UNTRAINED = ("random", "cnn")  # what fine-tuning makes itself
