@@ -89,9 +89,9 @@ def _more(config: RunConfig, table: pd.DataFrame, ratio: float, folder: Path) ->
     if config.pretrain.also:
         compared = table.drop(index=[name for name in config.pretrain.kept if name in table.index])
         yield recipes_section(config.pretrain, compared, ratio)
-    if set(config.pretrain.kept) & set(config.initialisations):
+    if kept := [name for name in config.pretrain.kept if name in config.initialisations]:
         phases = {name: read_metrics(pretrained / f"phase-{name}") for name in ("baseline", "contrast")}
-        along = trajectory_table(phases, table, config.pretrain.kept)
+        along = trajectory_table(phases, table, kept)
         correlations = predictions_of_f1(along, config.seed)
         along.to_csv(folder / "trajectory.csv", index=False)
         trajectory_figure(along).savefig(folder / "trajectory.png")
