@@ -169,8 +169,7 @@ def _facts(config: RunConfig, manifest: Mapping[str, Any], run: Path) -> dict[st
         "split": f"{config.split.folds} folds, {manifest['split']['groups']:,} groups kept together, "
         f"{manifest['split']['groups in several parts']} groups and "
         f"{manifest['split']['identical windows in several parts']} identical windows in several parts",
-        "encoder": f"{config.encoder.architecture} from {config.encoder.init}, {config.encoder.layers} layers of "
-        f"{config.encoder.hidden}, pooling {config.encoder.pooling}",
+        "encoder": _encoder(config),
         "pre-training": f"{phases.baseline.steps:,} steps of MLM, then {_contrast(phases.contrast)}",
         "kept": ", ".join(f"{model} from step {step}" for model, step in kept.items()),
         "read without labels": ", ".join(str(source.sequences) for source in config.data.corpus),
@@ -184,6 +183,16 @@ def _facts(config: RunConfig, manifest: Mapping[str, Any], run: Path) -> dict[st
         "machine": f"{environment['platform']}, {environment['processors']} processors, "
         f"torch {environment['libraries']['torch']}",
     }
+
+
+def _encoder(config: RunConfig) -> str:
+    """What BASELINE is: a checkpoint has a shape of its own, and layers may have been removed."""
+    stored = runs.read_json(stage_folder(config, "pretrain") / "baseline" / "config.json")
+    removed = f", without {config.encoder.drop_layers} on top" if config.encoder.drop_layers else ""
+    return (
+        f"{stored['model_type']} from {config.encoder.init}, {stored['num_hidden_layers']} layers of "
+        f"{stored['hidden_size']}{removed}, pooling {config.encoder.pooling}"
+    )
 
 
 def _contrast(phase: PhaseConfig) -> str:

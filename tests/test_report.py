@@ -4,9 +4,19 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from transformers import BertConfig
 
 import report
-from simcsp.config import FinetuneConfig, PhaseConfig, PretrainConfig, RecipeConfig, RunConfig, SplitConfig
+from simcsp import runs
+from simcsp.config import (
+    EncoderConfig,
+    FinetuneConfig,
+    PhaseConfig,
+    PretrainConfig,
+    RecipeConfig,
+    RunConfig,
+    SplitConfig,
+)
 
 
 def test_labels_that_any_recipe_saw_are_named() -> None:
@@ -35,3 +45,12 @@ def test_one_kept_encoder_can_be_fine_tuned_without_the_others(monkeypatch: pyte
     (section,) = report._more(config, table, 2 / 7, tmp_path)
     assert "| contrast-8 | 20 |" in section
     assert pd.read_csv(tmp_path / "trajectory.csv").encoder.tolist() == ["baseline", "contrast-8"]
+
+
+def test_the_encoder_is_the_one_that_was_kept_whatever_the_configuration_says_of_its_shape(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(runs, "ROOT", tmp_path)
+    BertConfig(num_hidden_layers=5, hidden_size=512).save_pretrained(tmp_path / "runs" / "x" / "pretrain" / "baseline")
+    config = RunConfig(run="x", encoder=EncoderConfig(init="510nt", drop_layers=1, layers=4, hidden=128))
+    assert report._encoder(config) == "bert from 510nt, 5 layers of 512, without 1 on top, pooling site"
