@@ -80,7 +80,7 @@ def _write(name: str, members: list[str]) -> None:
         transfer.to_csv(folder / "transfer.csv")
         joined_figure(scores).savefig(folder / "f1.png")
         runs.write_text(folder / "report.md", joined_report(name, scored, scores, comparisons, transfer))
-    say(f"compare: {answer(comparisons).replace('**', '')}")
+    say(f"compare: {answer(comparisons, scored).replace('**', '')}")
     say(f"compare: written to {(target / 'report.md').relative_to(runs.ROOT)}")
 
 

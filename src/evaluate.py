@@ -108,7 +108,7 @@ def _score_models(config: RunConfig) -> None:
     for fold in progress(folds, "evaluate", unit="fold"):
         scores += _fold_scores(fold, config, table)
         if config.data.transfer:
-            transferred += _transfer_scores(fold)
+            transferred += _transfer_scores(fold, config)
     if transferred:
         runs.write_text(folder / runs.TRANSFERRED, pd.DataFrame(transferred).to_csv(index=False))
     runs.write_text(folder / runs.SCORES, pd.DataFrame(scores).to_csv(index=False))
@@ -179,8 +179,7 @@ def _fold_scores(fold: Path, config: RunConfig, table: WindowTable) -> list[Row]
     model, number = fold.parent.name, fold.name.removeprefix("fold-")
     predictions = pd.read_parquet(fold / runs.PREDICTIONS)
     test = predictions[predictions.part == "test"]
-    threshold = PUBLISHED_THRESHOLD if config.published.logit_threshold else 0.5
-    by_site = scores_by_site(test.label.to_numpy(), test.probability.to_numpy(), test.site_type.to_numpy(), threshold)
+    by_site = _by_site(test, config)
     rows = [
         _row(model, number, site, metric, value) for site, values in by_site.items() for metric, value in values.items()
     ]
@@ -195,17 +194,21 @@ def _fold_scores(fold: Path, config: RunConfig, table: WindowTable) -> list[Row]
     return rows
 
 
-def _transfer_scores(fold: Path) -> list[Row]:
+def _transfer_scores(fold: Path, config: RunConfig) -> list[Row]:
     """Scores of one fold's model on each of the other species."""
     predictions = pd.read_parquet(fold / runs.TRANSFER)
     return [
         {"species": species, **_row(fold.parent.name, fold.name.removeprefix("fold-"), site, metric, value)}
         for species, windows in predictions.groupby("species")
-        for site, values in scores_by_site(
-            windows.label.to_numpy(), windows.probability.to_numpy(), windows.site_type.to_numpy()
-        ).items()
+        for site, values in _by_site(windows, config).items()
         for metric, value in values.items()
     ]
+
+
+def _by_site(predictions: pd.DataFrame, config: RunConfig) -> dict[str, dict[str, float]]:
+    threshold = PUBLISHED_THRESHOLD if config.published.logit_threshold else 0.5
+    label, probability, site_type = (predictions[name].to_numpy() for name in ("label", "probability", "site_type"))
+    return scores_by_site(label, probability, site_type, threshold)
 
 
 def _row(model: str, fold: str, site: str, metric: str, value: float) -> Row:

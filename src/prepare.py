@@ -16,7 +16,7 @@ import numpy as np
 
 from simcsp import runs
 from simcsp.command_line import parse_config
-from simcsp.config import RunConfig, WindowSource, as_plain
+from simcsp.config import RunConfig, SplitConfig, as_plain
 from simcsp.console import run_script, say
 from simcsp.datasets.corpus import Corpus, write_corpus
 from simcsp.datasets.exposure import exposed_windows, exposure_record
@@ -36,6 +36,7 @@ from simcsp.stages import enter_stage, stage_folder
 from simcsp.tally import Tally
 
 CACHE = runs.ROOT / "data" / "cache"
+_PURPOSES = {"labelled": 1, "transfer": 2}  # of sources beside those of the folds, for their random numbers
 
 
 def main() -> None:
@@ -61,13 +62,6 @@ def _prepare(config: RunConfig, target: Path) -> None:
             save_windows(one, folder)
     table = tables["windows"]
     tallies += window_tallies
-    transfer = 0
-    if config.data.transfer:
-        others, window_tallies = _transfer(config, table)
-        with runs.whole_folder(target / TRANSFER) as folder:
-            save_windows(others, folder)
-        tallies += window_tallies
-        transfer = len(others.label)
     for tally in tallies:
         say(str(tally))
     exposure = exposed_windows(table.tokens, target / "corpus")
@@ -75,7 +69,6 @@ def _prepare(config: RunConfig, target: Path) -> None:
     manifest = {
         "corpus nucleotides": size,
         **{name: len(one.label) for name, one in tables.items()},
-        "windows of other species": transfer,
         "assemblies": _assemblies(config),
         "sources": [tally.as_dict() for tally in tallies],
         "split": split_record(table, config.split),
@@ -115,54 +108,74 @@ def _simulate(config: RunConfig) -> None:
 
 
 def _tables(config: RunConfig) -> tuple[dict[str, WindowTable], list[Tally]]:
-    """Folder → windows: for choices and folds, and, apart from them, those that pre-training takes pairs from."""
+    """Folder → windows: for choices and folds; of other species; and, apart from both, for pairs of pre-training."""
     data, split = config.data, config.split
     if not data.windows:
         raise InputError("the configuration names no source of windows", hint="Add at least one under data.windows")
-    raw, tallies = _read(data.windows, config)
+    raw, tallies = _read("windows", config)
     table = assign_parts(raw, split)
     require_usable_parts(table, split)
     rows = pretraining_rows(table, split)
     evaluated, candidates = np.delete(np.arange(len(table.label)), rows), [raw.take(rows)]
     tables = {"windows": table.take(evaluated)}
+    if data.transfer:
+        tables[TRANSFER], more_tallies = _transfer(config, raw)
+        tallies += more_tallies
+    apart_from = (raw.take(evaluated), tables.get(TRANSFER))
     if data.labelled:
-        more, more_tallies = _read(data.labelled, config, first=len(data.windows))
+        more, more_tallies = _read("labelled", config)
         candidates.append(more)
         tallies += more_tallies
     if rows.size or data.labelled:
-        tallies += [Tally("windows", "labelled, all together"), Tally("windows", "labelled, for pre-training")]
-        found = drop_duplicates(concatenate(candidates), tallies[-2])
-        tables[LABELLED] = set_apart(found, raw.take(evaluated), split, tallies[-1])
+        tallies.append(Tally("windows", "labelled, all together"))
+        found = drop_duplicates(concatenate(candidates), tallies[-1])
+        tables[LABELLED], more_tallies = _for_pretraining(found, *apart_from, split, LABELLED)
+        tallies += more_tallies
     for source in data.orthologues:
         sites, more_tallies = read_orthologues(source, data, CACHE)
-        tallies += [*more_tallies, Tally("windows", "orthologues, for pre-training")]
-        kept = whole_sites(sites, set_apart(sites, raw.take(evaluated), split, tallies[-1]), tallies[-1])
+        kept, tallies_apart = _for_pretraining(sites, *apart_from, split, ORTHOLOGUES)
+        tallies += [*more_tallies, *tallies_apart]
+        kept = whole_sites(sites, kept, tallies[-1])
         tables[ORTHOLOGUES] = concatenate([tables[ORTHOLOGUES], kept]) if ORTHOLOGUES in tables else kept
     return tables, tallies
 
 
-def _transfer(config: RunConfig, table: WindowTable) -> tuple[WindowTable, list[Tally]]:
-    """Windows of other species, without those that the folds hold as well."""
-    before = len(config.data.windows) + len(config.data.labelled)
-    others, tallies = _read(config.data.transfer, config, first=before)
-    inside = {row.tobytes() for row in table.tokens}
-    known = np.array([row.tobytes() in inside for row in others.tokens])
+def _transfer(config: RunConfig, raw: WindowTable) -> tuple[WindowTable, list[Tally]]:
+    """Windows of other species that share nothing with `data.windows`, whatever those are for."""
+    others, tallies = _read("transfer", config)
     tallies.append(Tally("windows", "of other species"))
-    tallies[-1].read += len(known)
-    tallies[-1].drop("identical to a window of the folds", int(known.sum()))
-    return others.take(~known), tallies
+    return set_apart(others, raw, config.split, tallies[-1], "data.windows", within_species=True), tallies
 
 
-def _read(sources: tuple[WindowSource, ...], config: RunConfig, first: int = 0) -> tuple[WindowTable, list[Tally]]:
-    """Windows of some sources without duplicates; ``first`` is the number of the first of all sources."""
+def _for_pretraining(
+    found: WindowTable, evaluated: WindowTable, transfer: WindowTable | None, split: SplitConfig, name: str
+) -> tuple[WindowTable, list[Tally]]:
+    """Those windows that share nothing with any that models are chosen, tested or scored on."""
+    tallies = [Tally("windows", f"{name}, for pre-training")]
+    kept = set_apart(found, evaluated, split, tallies[-1])
+    if transfer is not None:
+        tallies.append(Tally("windows", f"{name}, for pre-training, apart from other species"))
+        kept = set_apart(kept, transfer, split, tallies[-1], "data.transfer", within_species=True)
+    return kept, tallies
+
+
+def _read(purpose: str, config: RunConfig) -> tuple[WindowTable, list[Tally]]:
+    """Windows of all sources of one purpose (`windows`, `labelled`, `transfer`), without duplicates."""
     tables, tallies = [], []
-    for number, source in enumerate(sources, first):
-        rng = np.random.default_rng([config.data.seed, number])
+    for number, source in enumerate(getattr(config.data, purpose)):
+        rng = _generator(config.data.seed, purpose, number)
         table, source_tallies = READERS[source.format](source, config.data, CACHE, rng)
         tables.append(table)
         tallies += source_tallies
     duplicates = Tally("windows", "all sources together")
     return drop_duplicates(concatenate(tables), duplicates), [*tallies, duplicates]
+
+
+def _generator(seed: int, purpose: str, number: int) -> np.random.Generator:
+    """That of one source: another source more or less of another purpose does not change what it draws."""
+    if purpose == "windows":
+        return np.random.default_rng([seed, number])
+    return np.random.default_rng([seed, _PURPOSES[purpose], number + 1])  # a 0 at the end would add nothing
 
 
 def _input_hashes(config: RunConfig) -> dict[str, str]:

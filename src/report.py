@@ -21,7 +21,7 @@ from simcsp.datasets.splits import test_to_train
 from simcsp.metrics.classification import PUBLISHED_THRESHOLD
 from simcsp.report import figures
 from simcsp.report.document import answer, markdown_report
-from simcsp.report.recipes import recipes_section, transfer_section
+from simcsp.report.recipes import recipes_section, transfer_section, views_in_words, weights_in_words
 from simcsp.report.tables import (
     compare_with_baseline,
     fold_scores,
@@ -88,10 +88,10 @@ def _more(config: RunConfig, table: pd.DataFrame, ratio: float, folder: Path) ->
     run, pretrained = runs.run_folder(config.run), stage_folder(config, "pretrain")
     if config.pretrain.also:
         compared = table.drop(index=[name for name in config.pretrain.kept if name in table.index])
-        yield recipes_section([as_plain(recipe) for recipe in config.pretrain.also], compared, ratio)
-    if set(config.pretrain.kept) & set(config.initialisations):
+        yield recipes_section(config.pretrain, compared, ratio)
+    if kept := [name for name in config.pretrain.kept if name in config.initialisations]:
         phases = {name: read_metrics(pretrained / f"phase-{name}") for name in ("baseline", "contrast")}
-        along = trajectory_table(phases, table, config.pretrain.kept)
+        along = trajectory_table(phases, table, kept)
         correlations = predictions_of_f1(along, config.seed)
         along.to_csv(folder / "trajectory.csv", index=False)
         trajectory_figure(along).savefig(folder / "trajectory.png")
@@ -169,8 +169,7 @@ def _facts(config: RunConfig, manifest: Mapping[str, Any], run: Path) -> dict[st
         "split": f"{config.split.folds} folds, {manifest['split']['groups']:,} groups kept together, "
         f"{manifest['split']['groups in several parts']} groups and "
         f"{manifest['split']['identical windows in several parts']} identical windows in several parts",
-        "encoder": f"{config.encoder.architecture} from {config.encoder.init}, {config.encoder.layers} layers of "
-        f"{config.encoder.hidden}, pooling {config.encoder.pooling}",
+        "encoder": _encoder(config),
         "pre-training": f"{phases.baseline.steps:,} steps of MLM, then {_contrast(phases.contrast)}",
         "kept": ", ".join(f"{model} from step {step}" for model, step in kept.items()),
         "read without labels": ", ".join(str(source.sequences) for source in config.data.corpus),
@@ -186,20 +185,29 @@ def _facts(config: RunConfig, manifest: Mapping[str, Any], run: Path) -> dict[st
     }
 
 
+def _encoder(config: RunConfig) -> str:
+    """What BASELINE is: a checkpoint has a shape of its own, and layers may have been removed."""
+    stored = runs.read_json(stage_folder(config, "pretrain") / "baseline" / "config.json")
+    removed = f", without {config.encoder.drop_layers} on top" if config.encoder.drop_layers else ""
+    return (
+        f"{stored['model_type']} from {config.encoder.init}, {stored['num_hidden_layers']} layers of "
+        f"{stored['hidden_size']}{removed}, pooling {config.encoder.pooling}"
+    )
+
+
 def _contrast(phase: PhaseConfig) -> str:
     """Length, weights and pairs of the contrastive phase."""
-    ends = (phase.mlm_weight, phase.mlm_weight_end), (phase.contrastive_weight, phase.contrastive_weight_end)
-    mlm, contrastive = (f"{start:g}" if end is None else f"{start:g} to {end:g}" for start, end in ends)
-    views = [f"shifted by up to {phase.views.shift} nt"] if phase.views.shift else []
-    views += [f"{phase.views.mutated:.0%} mutated"] if phase.views.mutated else []
+    mlm, contrastive = weights_in_words(phase)
     pairs = f", pairs by {phase.positives}" if phase.positives != "window" else ""
-    said = pairs + (f", second views {' and '.join(views)}" if views else "")
+    views = views_in_words(phase.views)
+    said = pairs + (f", second views {views}" if views else "")
     return f"{phase.steps:,} steps with weights {mlm} MLM and {contrastive} SimCSP{said}"
 
 
 def _seen_with_labels(config: RunConfig, manifest: Mapping[str, Any]) -> dict[str, str]:
     """Windows whose labels pre-training has seen, if any."""
-    found = {phase.positives for phase in (config.pretrain.baseline, config.pretrain.contrast)}
+    phases = (config.pretrain.baseline, config.pretrain.contrast, *config.pretrain.also)
+    found = {phase.positives for phase in phases}
     sets = [folder for positives, folder in FOLDERS.items() if positives in found]
     said = ", ".join(f"{manifest[name]:,} ({name})" for name in sets)
     return {"windows seen with labels, none akin to those of a fold": said} if sets else {}

@@ -26,16 +26,25 @@ def config_with(**quirks: bool) -> RunConfig:
     return RunConfig(data=DataConfig(window=20), published=PublishedConfig(**quirks))
 
 
-def test_the_published_threshold_is_used_if_asked_for(tmp_path: Path, table: WindowTable) -> None:
+@pytest.mark.parametrize("windows", ["of the fold", "of other species"])
+def test_the_published_threshold_is_used_if_asked_for(tmp_path: Path, table: WindowTable, windows: str) -> None:
     fold = tmp_path / "baseline" / "fold-0"
     fold.mkdir(parents=True)
-    pd.DataFrame(
+    predictions = pd.DataFrame(
         {"part": "test", "row": range(4), "label": [1, 1, 0, 0], "site_type": 0, "probability": [0.9, 0.6, 0.6, 0.1]}
-    ).to_parquet(fold / runs.PREDICTIONS)
+    )
+    predictions.to_parquet(fold / runs.PREDICTIONS)
+    predictions.assign(species="fly").to_parquet(fold / runs.TRANSFER)
+
+    def rows_of(config: RunConfig) -> list[evaluate.Row]:
+        if windows == "of the fold":
+            return evaluate._fold_scores(fold, config, table)
+        return evaluate._transfer_scores(fold, config)
+
     f1 = {
         asked: {
             str(row["site"]): row["value"]
-            for row in evaluate._fold_scores(fold, config_with(logit_threshold=asked), table)
+            for row in rows_of(config_with(logit_threshold=asked))
             if row["metric"] == "f1"
         }["all"]
         for asked in (False, True)

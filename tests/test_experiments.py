@@ -122,7 +122,7 @@ def test_experiment_1_follows_scores_along_both_trainings(run_all: Callable[...,
         "## Along pre-training",
         "### Do SCCS and NMI predict F1?",
         "## Along fine-tuning",
-        "### Against the compute-matched control",
+        "### Against the MLM control",
     ):
         assert heading in text
     table = pd.read_csv(made / "report" / "trajectory.csv")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,16 @@ import pytest
 import prepare
 from simcsp import runs
 from simcsp.datasets.windows import load_windows
+from simcsp.errors import InputError
+from simcsp.sequence.alphabet import reverse_complement
 
 if TYPE_CHECKING:
     from tests.conftest import PublishedFormats
 
 CHR_I = 230_218  # nt of chromosome I of yeast, sacCer3
 EXPOSED = 7
+
+Prepare = Callable[..., Path]
 
 
 @pytest.fixture
@@ -91,3 +96,66 @@ def test_windows_for_pretraining_with_labels_are_folders_of_their_own_and_change
     assert tally["source"] == "labelled, for pre-training"
     assert sum(tally["dropped"].values()) >= 140  # all that the folds hold
     assert not {w.tobytes() for w in labelled.tokens} & {w.tobytes() for w in found["with"].tokens}
+
+
+@pytest.fixture
+def species_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Prepare:
+    """``prepare(transfer, labelled)``: windows of a simulated ancestor, and of the given species, into a set ``x``."""
+    monkeypatch.setattr(runs, "ROOT", tmp_path)
+    monkeypatch.setattr(prepare, "CACHE", tmp_path / "cache")
+
+    def source(name: str) -> str:
+        return f"{{format: genome, species: {name}, fasta: {name}.fa, annotation: {name}.gtf}}"
+
+    def call(transfer: str, *labelled: str, name: str = "x") -> Path:
+        (tmp_path / "config.yaml").write_text(
+            f"data:\n  name: {name}\n  root: {tmp_path}/genomes\n  window: 40\n"
+            "  simulate: {genes: 40, species: 3, contigs: 1, exons_per_gene: 4}\n"
+            "  corpus: [{species: x, sequences: ancestor.fa}]\n"
+            f"  windows: [{source('ancestor')}]\n  transfer: [{source(transfer)}]\n"
+            f"  labelled: [{', '.join(map(source, labelled))}]\nsplit: {{folds: 2, pretraining: 4, shared: 50}}\n"
+        )
+        monkeypatch.setattr("sys.argv", ["prepare.py", "--config", str(tmp_path / "config.yaml")])
+        prepare.main()
+        return tmp_path / "data" / "prepared" / name
+
+    return call
+
+
+def test_windows_of_other_species_share_nothing_with_any_whose_labels_are_learned(species_apart: Prepare) -> None:
+    folder = species_apart("cousin-1", "cousin-1", "cousin-2")
+    sets = {name: load_windows(folder / name).tokens for name in ("windows", "labelled", "transfer")}
+    transfer = {
+        window.tobytes() for strand in (sets["transfer"], reverse_complement(sets["transfer"])) for window in strand
+    }
+    for name in ("windows", "labelled"):
+        assert len(sets[name])
+        assert not transfer & {window.tobytes() for window in sets[name]}
+    manifest = content(folder / "manifest.json")
+    assert manifest["transfer"] == len(sets["transfer"]) > 400  # genes of the same names, but another species
+    dropped = {tally["source"]: tally["dropped"] for tally in manifest["sources"]}
+    assert dropped["of other species"]
+    assert dropped["labelled, for pre-training, apart from other species"]
+
+
+def test_no_windows_of_other_species_left_is_an_error_and_nothing_is_written(
+    species_apart: Prepare, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="of other species: nothing is left that shares no group or sequence with"):
+        species_apart("ancestor")
+    assert not (tmp_path / "data" / "prepared" / "x").exists()
+
+
+def test_a_labelled_source_more_changes_no_window_of_other_species(species_apart: Prepare) -> None:
+    one, other = (
+        load_windows(species_apart("cousin-1", *labelled, name=f"with-{len(labelled)}") / "transfer")
+        for labelled in ((), ("cousin-2",))
+    )
+    for column, same in zip(one, other, strict=True):
+        assert np.array_equal(column, same)
+
+
+def test_no_two_sources_draw_the_same_random_numbers() -> None:
+    purposes = ("windows", "labelled", "transfer")
+    drawn = [prepare._generator(0, purpose, number).integers(2**63) for purpose in purposes for number in range(9)]
+    assert len(set(drawn)) == len(drawn)

@@ -228,11 +228,11 @@ class DataConfig:
         corpus: unlabelled sources.
         chunks: what of them is left out.
         windows: labelled sources: choices and cross-validation.
-        labelled: labelled sources for pre-training with labels. What shares a group or sequence with `windows` is left
-            out of them.
+        labelled: labelled sources for pre-training with labels. What shares a group or sequence with `windows` or
+            `transfer` is left out of them.
         orthologues: tables of sites in several species for pre-training; the same is left out.
         transfer: labelled sources of other species: the models of every fold are scored on them, and nothing is trained
-            or chosen there.
+            or chosen there. What shares sequence with `windows` is left out of them.
     """
 
     name: str = "demo"
@@ -441,6 +441,12 @@ class PhaseConfig(OptimiserConfig):
     def has_contrast(self) -> bool:
         """Whether SimCSP has a weight at any step."""
         return self.contrastive_weight > 0 or bool(self.contrastive_weight_end)
+
+    @property
+    def windows_per_step(self) -> int:
+        """Windows that the encoder reads in a step: both views, and those of MLM where it has windows of its own."""
+        apart = self.positives != "window" and self.has_mlm
+        return self.batch_size * (1 + self.has_contrast + apart)
 
 
 PRETRAINED = ("baseline", "best_sccs", "best_nmi")  # encoders that every pre-training leaves

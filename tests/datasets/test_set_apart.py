@@ -95,8 +95,22 @@ def test_chromosomes_and_species_of_the_folds_are_left_to_them() -> None:
 
 def test_nothing_left_is_said_with_the_reason() -> None:
     evaluated = table_of(sequence(2, 0), ["a", "b"])
-    with pytest.raises(InputError, match="candidates: nothing is left for pre-training with labels"):
+    with pytest.raises(InputError, match="candidates: nothing is left that shares no group or sequence with the folds"):
         set_apart(table_of(sequence(1, 1), ["a"]), evaluated, SPLIT, Tally("windows", "candidates"))
+
+
+def test_a_gene_of_another_species_is_another_gene_if_asked_for() -> None:
+    others = table_of(sequence(3, 0), ["a", "b", ""])
+    tokens = sequence(4, 1)
+    tokens[3, :SHARED] = others.tokens[0, :SHARED]
+    mouse = table_of(tokens, ["a", "c", "", "d"], species="mouse")
+    tally = Tally("windows", "mouse")
+    kept = set_apart(mouse, others, SPLIT, tally, "human", within_species=True)
+    assert kept.group.tolist() == ["a", "c", ""]  # with the names that they came with
+    assert tally.dropped == {f"shares {SHARED} nt with a window of human": 1}
+    human = mouse._replace(species=np.full(4, "human"))
+    assert set_apart(human, others, SPLIT, tally, "human", within_species=True).group.tolist() == ["c", ""]
+    assert kept_rows(mouse, others) == [1, 2]
 
 
 @settings(max_examples=15, deadline=None)

@@ -6,15 +6,21 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from simcsp.report.joined import Scored, compare, joined_scores, joined_transfer, variants
+from simcsp.report.joined import Scored, compare, contrastive_models, joined_scores, joined_transfer, variants
 from simcsp.report.joined_page import answer, joined_figure, joined_report
 
 RATIO = 2 / 7
+RECIPES = [
+    {"name": "mlm_control", "contrastive_weight": 0.0, "contrastive_weight_end": None, "positives": "window"},
+    {"name": "joint", "contrastive_weight": 1.0, "contrastive_weight_end": None, "positives": "window"},
+    {"name": "rising", "contrastive_weight": 0.0, "contrastive_weight_end": 1.0, "positives": "window"},
+    {"name": "supervised", "contrastive_weight": 1.0, "contrastive_weight_end": None, "positives": "label"},
+]
 DIFFERENCES = ((0.03, 0.02), (0.04, 0.05))  # joint minus control: seeds × folds
 
 
 def scored(labels: int, seed: int, scores: pd.DataFrame, **settings: Any) -> Scored:
-    kept = {"finetune.labels": labels, "finetune.epochs": 5 if labels else 1, **settings}
+    kept = {"finetune.labels": labels, "finetune.epochs": 5 if labels else 1, "pretrain.also": RECIPES, **settings}
     return Scored(f"run-{seed}-{labels}", seed, kept, scores, transfer_of(scores), RATIO)
 
 
@@ -93,13 +99,34 @@ def test_the_page_has_every_comparison_and_the_answer_in_words() -> None:
         assert heading in page
     assert "| 200 labels | joint MLM + SimCSP | F1 | +0.1350 |" in page
     assert "nan" not in page
-    said = answer(table)
+    said = answer(table, RUNS)
     assert said.startswith("**Does contrastive pre-training help?**")
-    assert "200 labels: joint MLM + SimCSP differs most from MLM control, F1 +0.1350" in said
+    assert "200 labels: joint MLM + SimCSP against MLM control: F1 +0.1350" in said
     assert len(joined_figure(scores).axes) == 2
 
 
 def test_nothing_in_common_is_said() -> None:
     only = scores_of(0)
     scores = joined_scores([scored(0, 0, only[only.model == "joint"])])
-    assert "Nothing could be compared" in answer(compare(scores, {"all runs": RATIO}))
+    assert "Nothing could be compared" in answer(compare(scores, {"all runs": RATIO}), RUNS)
+
+
+def test_the_answer_is_of_contrast_without_labels_and_names_the_others_apart() -> None:
+    gains = {"joint": 0.01, "rising": 0.02, "supervised": 0.3, "baseline-400": 0.5, "contrast-40": 0.4, "random": 0.6}
+    models = {"mlm_control": 0.0, **gains}
+    rows = [
+        (model, str(fold), "all", "f1", 0.3 + gain + 0.01 * fold + 0.001 * (fold == 0) * (gain > 0))
+        for model, gain in models.items()
+        for fold in range(3)
+    ]
+    scores = pd.DataFrame(rows, columns=["model", "fold", "site", "metric", "value"])
+    runs = [scored(0, 0, scores, **{"pretrain.contrast.contrastive_weight": 1.0})]
+    assert contrastive_models(runs) == ({"best_sccs", "best_nmi", "joint", "rising"}, {"supervised"})
+    said = answer(compare(joined_scores(runs), {"all runs": RATIO}, ["f1"]), runs).splitlines()
+    assert said[2].startswith("- all runs: rising, the best of 2, against MLM control: F1 +0.0203")
+    assert said[3].startswith("- all runs: supervised SimCSP against MLM control: F1 +0.3003")
+    assert said[3].endswith("It saw labels of its own in pre-training.")
+    assert len(said) == 4
+    only = scores[scores.model.isin(["mlm_control", "baseline-400"])]
+    runs = [scored(0, 0, only)]
+    assert "No contrastive recipe" in answer(compare(joined_scores(runs), {"all runs": RATIO}, ["f1"]), runs)

@@ -1,9 +1,10 @@
-"""Windows whose labels pre-training may see: they share nothing with those that models are chosen or tested on.
+"""Windows that share nothing with others: those whose labels pre-training may see, and those of other species.
 
 Supervised contrast, or contrast of sites that are known as such in several species, learns labels. A fold whose test
 windows, or windows of the same gene or family, were among them would be no test. Such windows are therefore prepared
 as sets of their own, and what touches the evaluated windows is left out of them here, once, for every fold: the folds
-stay what they are without pre-training of this kind.
+stay what they are without pre-training of this kind. Windows of other species, on which models are scored as well, are
+in turn kept apart from all that models learn labels from.
 """
 
 import numpy as np
@@ -18,37 +19,55 @@ from simcsp.sequence.alphabet import Tokens, reverse_complement
 from simcsp.tally import Tally
 
 
-def set_apart(candidates: WindowTable, evaluated: WindowTable, split: SplitConfig, tally: Tally) -> WindowTable:
-    """Leave out what shares a group or sequence with windows of the folds or of the part for choices.
+def set_apart(
+    candidates: WindowTable,
+    others: WindowTable,
+    split: SplitConfig,
+    tally: Tally,
+    known_as: str = "the folds",
+    *,
+    within_species: bool = False,
+) -> WindowTable:
+    """Leave out what shares a group or sequence with other windows, for instance those of folds and for choices.
 
     Groups are those that the split keeps together (gene, chromosome, species, cluster; windows that overlap are one
     group), found for both tables at once, so that a chain of groups is followed, too. Shared sequence is an identical
     window, or an identical stretch of `split.shared` nt, on either strand, whatever `split.by` says.
 
     Args:
-        candidates: windows for pre-training.
-        evaluated: windows of the same length, with groups as their sources give them.
+        candidates: windows to choose from.
+        others: windows of the same length, with groups as their sources give them.
         split: what is kept together.
         tally: counts the candidates and those left out.
+        known_as: what the others are, in the words of reasons and errors.
+        within_species: a gene is told by its species and its name, so that a gene of another species is another one,
+            however much the two have in common but sequence.
 
     Raises:
         InputError: if none is left.
     """
-    both = concatenate([evaluated, candidates])
-    ours = np.arange(len(both.label)) >= len(evaluated.label)
-    group = kept_together(both, split)
+    both = concatenate([others, candidates])
+    ours = np.arange(len(both.label)) >= len(others.label)
+    group = kept_together(_of_own_species(both) if within_species else both, split)
     grouped = np.isin(group[ours], group[~ours])
     alike = _alike(both.tokens, ours, split)
+    kind = "window" if split.by == "label" else split.by
     tally.read += len(candidates.label)
-    tally.drop(f"in a {'window' if split.by == 'label' else split.by} of windows for evaluation", grouped.sum())
-    tally.drop(f"shares {split.shared} nt with a window for evaluation", (alike & ~grouped).sum())
+    tally.drop(f"in a {kind} of {known_as}", grouped.sum())
+    tally.drop(f"shares {split.shared} nt with a window of {known_as}", (alike & ~grouped).sum())
     kept = candidates.take(~grouped & ~alike)
     if not len(kept.label):
         raise InputError(
-            f"{tally.source}: nothing is left for pre-training with labels",
-            hint=f"Dropped {tally.reasons}; give sources or split.pretraining that the folds have no part in",
+            f"{tally.source}: nothing is left that shares no {kind} or sequence with {known_as}",
+            hint=f"Dropped {tally.reasons}; give sources (or split.pretraining) that {known_as} have no part in",
         )
     return kept
+
+
+def _of_own_species(table: WindowTable) -> WindowTable:
+    """Groups named after their species, too; windows without a group stay so."""
+    named = [f"{species} {group}" if group else "" for species, group in zip(table.species, table.group, strict=True)]
+    return table._replace(group=np.array(named, dtype=str))
 
 
 def _alike(tokens: Tokens, ours: NDArray[np.bool_], split: SplitConfig) -> NDArray[np.bool_]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from simcsp.config import PRETRAINED
 from simcsp.metrics.significance import corrected_t_test, detectable_difference, holm
 from simcsp.report.tables import ALPHA, fold_scores
 
@@ -53,6 +54,24 @@ def variants(runs: Sequence[Scored]) -> list[str]:
     if len(kinds) == len({run.settings.get(_LABELS) for run in runs}):
         differing = [name for name in differing if name == _LABELS]
     return [", ".join(_in_words(name, run.settings.get(name)) for name in differing) or "all runs" for run in runs]
+
+
+def contrastive_models(runs: Sequence[Scored]) -> tuple[set[str], set[str]]:
+    """Models that any run pre-trained with SimCSP, by its settings: without labels, and with labels of their own.
+
+    Encoders kept along the way are no recipes, so they are in neither.
+    """
+    without: set[str] = set()
+    labelled: set[str] = set()
+    for run in runs:
+        prefix = "pretrain.contrast."
+        contrast = {key.removeprefix(prefix): value for key, value in run.settings.items() if key.startswith(prefix)}
+        recipes = [(name, contrast) for name in PRETRAINED if name != "baseline"]
+        recipes += [(recipe["name"], recipe) for recipe in run.settings.get("pretrain.also", ())]
+        for name, phase in recipes:
+            if phase.get("contrastive_weight") or phase.get("contrastive_weight_end"):
+                (without if phase.get("positives", "window") == "window" else labelled).add(name)
+    return without - labelled, labelled
 
 
 def joined_scores(runs: Sequence[Scored]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from simcsp.report.figures import COLOURS, TITLES
-from simcsp.report.joined import METRICS, REFERENCES, Scored, variants
+from simcsp.report.joined import METRICS, REFERENCES, Scored, contrastive_models, variants
 from simcsp.report.markdown import markdown_table
 from simcsp.report.tables import ALPHA
 
@@ -43,7 +43,7 @@ def joined_report(
     """The page, as Markdown."""
     sections = [
         f"# {name}: {len(runs)} runs together",
-        answer(comparisons),
+        answer(comparisons, runs),
         markdown_table(
             ["run", "variant", "seed"], [[r.name, v, r.seed] for r, v in zip(runs, variants(runs), strict=True)]
         ),
@@ -70,24 +70,35 @@ def joined_report(
     return "\n\n".join([*sections, "## What to distrust", _DISTRUST]) + "\n"
 
 
-def answer(comparisons: pd.DataFrame) -> str:
-    """What the best recipe is against the compute-matched control, or BASELINE where there is none, in words."""
+def answer(comparisons: pd.DataFrame, runs: Sequence[Scored]) -> str:
+    """What the best recipe is against the compute-matched control, or BASELINE where there is none, in words.
+
+    Recipes that saw labels of their own are named apart: they may be better for the labels, and not for the contrast.
+    """
     if not len(comparisons):
         return "Nothing could be compared: the runs have no model in common with a reference."
     f1 = comparisons[comparisons.metric == "f1"]
     reference = next(name for name in ("mlm_control", *REFERENCES) if (f1.reference == name).any())
-    rows = f1[(f1.reference == reference) & ~f1.model.isin(REFERENCES)]
-    if rows.empty:
-        return "No contrastive recipe is among the models."
-    sentences = []
-    for variant, group in rows.groupby("variant", sort=False):
-        best = group.loc[group.difference.idxmax()]
-        sentences.append(
-            f"{variant}: {TITLES.get(best.model, best.model)} differs most from {TITLES.get(reference, reference)}, F1 "
-            f"{best.difference:+.4f} (95 % interval {best.low:+.4f} to {best.high:+.4f}, p = {best.p_holm:.2g} after "
-            f"Holm): {_verdict(best)}."
-        )
-    return "**Does contrastive pre-training help?**\n\n" + "\n".join(f"- {sentence}" for sentence in sentences)
+    against = f1[f1.reference == reference]
+    without, labelled = (against[against.model.isin(models)] for models in contrastive_models(runs))
+    sentences = [f"{variant}: {_best(group)}." for variant, group in without.groupby("variant", sort=False)]
+    apart = [
+        f"{variant}: {_best(group)}. It saw labels of its own in pre-training."
+        for variant, group in labelled.groupby("variant", sort=False)
+    ]
+    sentences = sentences or ["No contrastive recipe without labels is among the models."]
+    return "**Does contrastive pre-training help?**\n\n" + "\n".join(f"- {said}" for said in (*sentences, *apart))
+
+
+def _best(rows: pd.DataFrame) -> str:
+    """The best of several models against one reference on F1."""
+    best = rows.loc[rows.difference.idxmax()]
+    of = f", the best of {len(rows)}," if len(rows) > 1 else ""
+    return (
+        f"{TITLES.get(best.model, best.model)}{of} against {TITLES.get(best.reference, best.reference)}: F1 "
+        f"{best.difference:+.4f} (95 % interval {best.low:+.4f} to {best.high:+.4f}, p = {best.p_holm:.2g} after "
+        f"Holm), {_verdict(best)}"
+    )
 
 
 _HOW = """Differences are paired over folds and seeds; intervals and p are of the corrected resampled t test (Nadeau and
