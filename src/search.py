@@ -35,7 +35,8 @@ def main() -> None:
     if not enter_stage(config, "search", {"device": describe(accelerator)}):
         return
     prepared, pretrained, folder = (stage_folder(config, stage) for stage in ("prepare", "pretrain", "search"))
-    corpus = Corpus(prepared / "corpus", max(config.pretrain.lengths or (config.data.window,)))
+    longest = max(config.pretrain.lengths or (config.data.window,))
+    corpus = Corpus(prepared / "corpus", longest, balance=config.pretrain.balance)
     table = load_windows(prepared / "windows")
     selection = table.take(selection_rows(table, config.split))
     pairs = load_pairs(prepared, config.pretrain.contrast)
