@@ -40,7 +40,7 @@ def make_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Co
 
     def make(course: Course) -> Search:
         def run_phase(*arguments: Any, measure: Measure) -> None:
-            *_, folder, _, _ = arguments
+            *_, folder, _, _, _ = arguments
             with RunLog(folder, 0) as log:
                 for step in (0, 2, 4):
                     log.scalars(step, measure(step, log))
@@ -76,19 +76,23 @@ def test_a_trial_is_worth_its_best_sccs_after_step_0(make_search: Callable[[Cour
     assert search.finished() == [result]
 
 
-def test_later_trials_below_the_median_are_stopped(make_search: Callable[[Course], Search]) -> None:
+@pytest.mark.parametrize("baseline", [0.0, 0.95])
+def test_later_trials_below_the_median_are_stopped_whatever_baseline_has(
+    make_search: Callable[[Course], Search], baseline: float
+) -> None:
     rank = iter([0.5, 0.6, 0.7, 0.1, 0.9])
     current: dict[str, float] = {}
 
     def course(config: RunConfig, step: int) -> float:
         if step == 0:
             current["level"] = next(rank)
+            return baseline
         return current["level"]
 
     search = make_search(course)
     states = [search.run_next() for _ in range(5)]
     assert [result.state for result in states] == ["complete", "complete", "complete", "pruned", "complete"]
-    assert states[3].course == {0: 0.1, 2: 0.1}
+    assert states[3].course == {0: baseline, 2: 0.1}
     assert search.finished() == states
 
 

@@ -126,8 +126,8 @@ class Search:
         folder, settings = self._folder_of(len(before)), dict(trial.params)
         state = self._train(trial, with_settings(self.config, settings), folder)
         course = _course(folder)
-        later = [value for step, value in course.items() if step]
-        sccs = max(later) if later and state != FAILED else float("nan")
+        later = _after_baseline(course)
+        sccs = max(later.values()) if later and state != FAILED else float("nan")
         result = TrialResult(len(before), state, settings, sccs, course)
         _write_hparams(folder, result)
         for checkpoint in folder.glob("*checkpoint-*"):
@@ -167,14 +167,17 @@ class Search:
 
 
 def _told_to(trial: Trial, measure: Measure, folder: Path) -> Measure:
-    """Measure, tell the trial, and stop it where others were better at this step."""
-    told = _course(folder)
+    """Measure, tell the trial, and stop it where others were better at this step.
+
+    Step 0 is BASELINE itself. The pruner compares the best that a trial has told, so it must not hear of that.
+    """
+    told = _after_baseline(_course(folder))
     for step, value in told.items():
         trial.report(value, step)
 
     def measured(step: int, log: RunLog) -> dict[str, float]:
         values = measure(step, log)
-        if step not in told:
+        if step and step not in told:
             trial.report(values[SCCS], step)
         if step and trial.should_prune():
             log.scalars(step, values)
@@ -188,13 +191,17 @@ def _course(folder: Path) -> dict[int, float]:
     return {record["step"]: record[SCCS] for record in read_metrics(folder) if record.get(SCCS) is not None}
 
 
+def _after_baseline(course: dict[int, float]) -> dict[int, float]:
+    return {step: value for step, value in course.items() if step}
+
+
 def _as_known(result: TrialResult, space: dict[str, BaseDistribution]) -> FrozenTrial:
     return create_trial(
         state=_STATES[result.state],
         params=result.settings,
         distributions=space,
         value=None if result.state == FAILED else result.sccs,
-        intermediate_values=result.course,
+        intermediate_values=_after_baseline(result.course),
     )
 
 
