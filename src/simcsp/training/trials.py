@@ -6,7 +6,9 @@ so a search that was killed asks the same again and goes on with the training fr
 """
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +27,7 @@ from simcsp.datasets.corpus import Corpus
 from simcsp.datasets.pairs import PairSource
 from simcsp.datasets.windows import WindowTable
 from simcsp.errors import InputError
-from simcsp.model.encoder import load_checkpoint, remove_top_layers
+from simcsp.model.encoder import load_checkpoint, remove_top_layers, require_layers
 from simcsp.training.log import RunLog, read_metrics
 from simcsp.training.loop import Measure
 from simcsp.training.pretraining import SCCS, SelectionMeasure, run_phase
@@ -33,6 +35,7 @@ from simcsp.training.pretraining import SCCS, SelectionMeasure, run_phase
 RATE, TEMPERATURE = "pretrain.contrast.learning_rate", "pretrain.contrast.temperature"
 BATCH, MLM_WEIGHT = "pretrain.contrast.batch_size", "pretrain.contrast.mlm_weight"
 DROPOUT, DROP_LAYERS, POOLING = "encoder.dropout", "encoder.drop_layers", "encoder.pooling"
+FIXED = {"pretrain.contrast.contrastive_weight": 1.0}  # in every trial
 COMPLETE, PRUNED, FAILED = "complete", "pruned", "failed"
 _STATES = {COMPLETE: TrialState.COMPLETE, PRUNED: TrialState.PRUNED, FAILED: TrialState.FAIL}
 
@@ -69,17 +72,65 @@ def search_space(search: SearchConfig) -> dict[str, BaseDistribution]:
 
 
 def with_settings(config: RunConfig, settings: dict[str, Any]) -> RunConfig:
-    """The configuration with the settings of a trial."""
+    """The configuration with the settings of a trial.
+
+    Raises:
+        ValueError: if the settings do not go with each other or with the rest.
+    """
     changes: dict[str, dict[str, Any]] = {}
-    for dotted, value in settings.items():
+    for dotted, value in (FIXED | settings).items():
         section, name = dotted.rsplit(".", 1)
         changes.setdefault(section, {})[name] = value
-    contrast = replace(config.pretrain.contrast, contrastive_weight=1.0, **changes["pretrain.contrast"])
+    contrast = replace(config.pretrain.contrast, **changes["pretrain.contrast"])
     return replace(
         config,
         encoder=replace(config.encoder, **changes["encoder"]),
         pretrain=replace(config.pretrain, contrast=contrast, keep_measured=False),
     )
+
+
+def require_searchable(config: RunConfig, baseline: Path) -> None:
+    """Make sure that every trial of a search can be trained, before the first is.
+
+    Args:
+        config: of the run.
+        baseline: folder of the encoder that every trial starts from.
+
+    Raises:
+        InputError: if BASELINE has lost layers already, if a weight is to change along a trial, or if a choice does not
+            go with the others, with the rest of the configuration or with the layers of BASELINE.
+    """
+    if config.encoder.drop_layers:
+        raise InputError(
+            "search: BASELINE has lost layers to encoder.drop_layers already, and trials would lose more",
+            hint="Search from a run with encoder.drop_layers 0; search.drop_layers has the choices",
+        )
+    phase = config.pretrain.contrast
+    if phase.mlm_weight_end is not None or phase.contrastive_weight_end is not None:
+        raise InputError(
+            "search: weights are constant in a trial",
+            hint="Leave mlm_weight_end and contrastive_weight_end of pretrain.contrast out",
+        )
+    layers = int(runs.read_json(baseline / "config.json")["num_hidden_layers"])
+    for settings in _extremes(config.search):
+        try:
+            tried = with_settings(config, settings)
+        except ValueError as error:
+            shown = ", ".join(f"{name} {value}" for name, value in settings.items())
+            raise InputError(f"search: {error}", hint=f"Narrow the search; it holds a trial with {shown}") from error
+        require_layers(tried.encoder, layers)
+
+
+def _extremes(search: SearchConfig) -> Iterator[dict[str, Any]]:
+    """All choices with the lowest and the highest of every range."""
+    space = search_space(search)
+    values = [
+        (one.low, one.high) if isinstance(one, FloatDistribution) else one.choices
+        for one in space.values()
+        if isinstance(one, FloatDistribution | CategoricalDistribution)
+    ]
+    for chosen in product(*values):
+        yield dict(zip(space, chosen, strict=True))
 
 
 class Search:
