@@ -145,6 +145,26 @@ LABELS: dict[str, Any] = {"contrastive_weight": 1.0, "positives": "label"}
             },
             "mlm_weight must be 0",
         ),
+        (
+            RunConfig,
+            {
+                "encoder": EncoderConfig(pooling="cls"),
+                "published": PublishedConfig(unspaced_contrast=True),
+                "pretrain": PretrainConfig(contrast=PhaseConfig(mlm_weight=0, mlm_weight_end=1, contrastive_weight=1)),
+            },
+            "mlm_weight must be 0",
+        ),
+        (
+            RunConfig,
+            {
+                "encoder": EncoderConfig(pooling="cls"),
+                "published": PublishedConfig(unspaced_contrast=True),
+                "pretrain": PretrainConfig(
+                    contrast=PhaseConfig(mlm_weight=0, contrastive_weight=1, views=ViewConfig(shift=1))
+                ),
+            },
+            "does not go with views",
+        ),
         (SearchConfig, {"trials": 0}, "search.trials"),
         (SearchConfig, {"learning_rate": (0, 1)}, "search.learning_rate is a range"),
         (SearchConfig, {"mlm_weight": (1, 0)}, "search.mlm_weight is a range"),

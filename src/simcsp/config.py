@@ -739,9 +739,12 @@ class RunConfig:
             "published.unspaced_contrast leaves no site to pool: encoder.pooling must be cls",
         )
         _require(
-            not self.published.unspaced_contrast
-            or not any(phase.contrastive_weight and phase.mlm_weight for phase in phases),
+            not self.published.unspaced_contrast or not any(phase.has_contrast and phase.has_mlm for phase in phases),
             "published.unspaced_contrast leaves no nucleotide to mask: mlm_weight must be 0 where SimCSP is on",
+        )
+        _require(
+            not self.published.unspaced_contrast or all(phase.views == ViewConfig() for phase in phases),
+            "published.unspaced_contrast leaves no nucleotide to shift or mutate: it does not go with views",
         )
         _require(
             KEPT not in self.finetune.initialisations or self.pretrain.keep_measured,
