@@ -427,6 +427,10 @@ class PhaseConfig(OptimiserConfig):
             "positives and views are SimCSP's: contrastive_weight must be above 0",
         )
         _require(
+            self.positives == "label" or self.hard_negative_weight == 1,
+            "hard_negative_weight is of decoys and splice sites: positives must be label",
+        )
+        _require(
             self.positives != "label" or self.batch_size >= 4,
             "batch_size must be at least 4 for positives of one label: donors, acceptors, and decoys of each",
         )
@@ -728,6 +732,10 @@ class RunConfig:
         _require(
             min((self.data.window, *(self.pretrain.lengths or ()))) - 4 * max(p.views.shift for p in phases) >= 20,
             "views.shift moves the site too near to the end of a window: it needs four times as many nt and 20",
+        )
+        _require(
+            not (self.pretrain.keep_measured and self.encoder.drop_layers),
+            "keep_measured does not go with drop_layers: encoders kept of the first phase still have those layers",
         )
         _require(self.processes >= 0, "processes must not be negative; 0 takes all visible GPUs")
         _require(
