@@ -20,7 +20,7 @@ from torch import Tensor
 
 from simcsp import runs
 from simcsp.command_line import parse_config
-from simcsp.config import RunConfig
+from simcsp.config import CNN, RunConfig
 from simcsp.console import run_script, say
 from simcsp.datasets.splits import selection_rows
 from simcsp.datasets.windows import load_windows
@@ -48,6 +48,11 @@ _ROUNDING = 1e-3  # a larger difference is a fault, not rounding
 def main() -> None:
     """Export what the command line names."""
     asked, config = _parse(sys.argv[1:])
+    if asked.model == CNN:
+        raise InputError(
+            "the convolutional network is a reference without an encoder and is not exported",
+            hint="Give another initialisation",
+        )
     finished_before(config, "report")
     target = asked.target or runs.run_folder(config.run) / "export" / f"{asked.what}-{asked.model}"
     if target.exists():
@@ -67,7 +72,7 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, RunConfig]:
     parser = argparse.ArgumentParser(prog="export.py", description=__doc__, allow_abbrev=False,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("what", choices=("classifier", "embedder"))
-    parser.add_argument("model", help="an initialisation of the run: baseline, best_sccs, best_nmi, random")
+    parser.add_argument("model", help="an initialisation of the run, but cnn; an embedder is not random")
     parser.add_argument("--fold", type=int, default=0, help="whose classifier (default: %(default)s)")
     parser.add_argument("--pooling", choices=("cls", "mean"), help="of an embedder (default: that of the run)")
     parser.add_argument("--licence", default="unknown", help="of the model, as the Hugging Face hub calls it")

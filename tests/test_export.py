@@ -111,6 +111,8 @@ def test_nothing_is_overwritten_and_unknown_models_are_named(
 ) -> None:
     with pytest.raises(InputError, match=r"best_nmi.fold-0.best: the run has no such model"):
         call(tmp_path, monkeypatch, "classifier", "best_nmi")
+    with pytest.raises(InputError, match="the convolutional network is a reference without an encoder"):
+        call(tmp_path, monkeypatch, "classifier", "cnn")
     (tmp_path / "out").mkdir()
     with pytest.raises(InputError, match="out: something is there already"):
         call(tmp_path, monkeypatch, "classifier", "baseline", "--target", str(tmp_path / "out"))

@@ -448,7 +448,8 @@ class PhaseConfig(OptimiserConfig):
 
 
 PRETRAINED = ("baseline", "best_sccs", "best_nmi")  # encoders that every pre-training leaves
-UNTRAINED = ("random", "cnn")  # what fine-tuning makes itself
+CNN = "cnn"  # a convolutional network: a reference without an encoder
+UNTRAINED = ("random", CNN)  # what fine-tuning makes itself
 KEPT = "kept"  # stands for the encoders that `pretrain.keep_measured` keeps
 
 
@@ -570,7 +571,7 @@ class FinetuneConfig(OptimiserConfig):
             "initialisations must hold baseline: the others are compared with it",
         )
         _require(len(set(self.initialisations)) == len(self.initialisations), "initialisations names one twice")
-        _require(not (self.frozen and "cnn" in self.initialisations), "cnn has no pre-trained encoder to freeze")
+        _require(not (self.frozen and CNN in self.initialisations), "cnn has no pre-trained encoder to freeze")
 
 
 @dataclass(frozen=True, kw_only=True)
