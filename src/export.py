@@ -20,7 +20,7 @@ from torch import Tensor
 
 from simcsp import runs
 from simcsp.command_line import parse_config
-from simcsp.config import RunConfig
+from simcsp.config import CNN, RunConfig
 from simcsp.console import run_script, say
 from simcsp.datasets.splits import selection_rows
 from simcsp.datasets.windows import load_windows
@@ -36,7 +36,7 @@ from simcsp.model.export import (
 )
 from simcsp.model.objectives import ClassificationObjective
 from simcsp.model.splicebert import published_name
-from simcsp.report.model_card import Card, Kind, model_card
+from simcsp.report.model_card import Card, Kind, model_card, pretraining_of
 from simcsp.sequence.alphabet import with_special_tokens
 from simcsp.stages import finished_before, stage_folder
 from simcsp.training.checkpoint import read_model
@@ -48,6 +48,11 @@ _ROUNDING = 1e-3  # a larger difference is a fault, not rounding
 def main() -> None:
     """Export what the command line names."""
     asked, config = _parse(sys.argv[1:])
+    if asked.model == CNN:
+        raise InputError(
+            "the convolutional network is a reference without an encoder and is not exported",
+            hint="Give another initialisation",
+        )
     finished_before(config, "report")
     target = asked.target or runs.run_folder(config.run) / "export" / f"{asked.what}-{asked.model}"
     if target.exists():
@@ -67,7 +72,7 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, RunConfig]:
     parser = argparse.ArgumentParser(prog="export.py", description=__doc__, allow_abbrev=False,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("what", choices=("classifier", "embedder"))
-    parser.add_argument("model", help="an initialisation of the run: baseline, best_sccs, best_nmi, random")
+    parser.add_argument("model", help="an initialisation of the run, but cnn; an embedder is not random")
     parser.add_argument("--fold", type=int, default=0, help="whose classifier (default: %(default)s)")
     parser.add_argument("--pooling", choices=("cls", "mean"), help="of an embedder (default: that of the run)")
     parser.add_argument("--licence", default="unknown", help="of the model, as the Hugging Face hub calls it")
@@ -84,18 +89,18 @@ def _export_classifier(asked: argparse.Namespace, config: RunConfig, folder: Pat
     export_classifier(classifier, folder)
     difference = classifier_difference(classifier, folder, _some_windows(config))
     scores = _scores(config, asked.model, str(asked.fold), f"test part of fold {asked.fold}")
-    return _card(asked, config, task_of(how.pooling), how.pooling, difference, scores)
+    return _card(asked, config, encoder, task_of(how.pooling), how.pooling, difference, scores)
 
 
 def _export_embedder(asked: argparse.Namespace, config: RunConfig, folder: Path) -> Card:
     how = config.encoder
-    encoder, pooling = _checkpoint(runs.run_folder(config.run) / "pretrain" / asked.model, config), how.pooling
+    encoder, pooling = _checkpoint(stage_folder(config, "pretrain") / asked.model, config), how.pooling
     pooling = asked.pooling or pooling
     export_embedder(encoder, folder, pooling=pooling, layer=how.layer)
     windows = _some_windows(config)
     difference = embedder_difference(encoder, folder, windows, pooling=pooling, layer=how.layer)
     scores = _scores(config, asked.model, "selection", f"selection part, pooling {how.pooling}")
-    return _card(asked, config, "embedder", pooling, difference, scores)
+    return _card(asked, config, encoder, "embedder", pooling, difference, scores)
 
 
 def _checkpoint(folder: Path, config: RunConfig) -> Any:
@@ -119,12 +124,13 @@ def _scores(config: RunConfig, model: str, fold: str, on: str) -> list[tuple[str
 def _card(
     asked: argparse.Namespace,
     config: RunConfig,
+    encoder: Any,
     kind: Kind,
     pooling: str,
     difference: float,
     metrics: list[tuple[str, str, float, str]],
 ) -> Card:
-    initial = published_name(config.encoder.init)
+    initial = published_name(config.encoder.init) if asked.model != "random" else None
     public = SETS["splicebert-models"]
     return Card(
         name=f"{config.run}: {asked.what} {asked.model}",
@@ -132,7 +138,7 @@ def _card(
         pooling=pooling,
         window=config.data.window,
         licence=asked.licence,
-        facts=_facts(config),
+        facts=_facts(asked, config, encoder.config),
         metrics=metrics,
         difference=difference,
         initial=f"Training started from {initial}, {public.licence} ({public.licence_url}): {public.citation}."
@@ -141,21 +147,24 @@ def _card(
     )
 
 
-def _facts(config: RunConfig) -> dict[str, str]:
+def _facts(asked: argparse.Namespace, config: RunConfig, architecture: Any) -> dict[str, str]:
     manifest = runs.read_json(stage_folder(config, "prepare") / "manifest.json")
     record = runs.read_json(stage_folder(config, "finetune") / runs.RECORD)
     assemblies = [f"{path} ({found['assembly']})" for path, found in manifest["assemblies"].items()]
     sources = [f"{one['source']}: {one['kept']:,} {one['what']}" for one in manifest["sources"]]
-    phases, tuning = config.pretrain, config.finetune
+    initial = "random weights" if asked.model == "random" else config.encoder.init
+    tuning = config.finetune
     return {
         "assemblies": ", ".join(assemblies) or "none: windows came without coordinates",
         "sources": "; ".join(sources),
         "windows": f"{manifest['windows']:,} of {config.data.window} nt; split by {config.split.by}",
-        "encoder": f"{config.encoder.architecture} from {config.encoder.init}",
-        "pre-training": f"{phases.baseline.steps:,} steps of MLM, then {phases.contrast.steps:,} with weights "
-        f"{phases.contrast.mlm_weight:g} MLM and {phases.contrast.contrastive_weight:g} SimCSP",
+        "encoder": f"{architecture.model_type}, {architecture.num_hidden_layers} layers of width "
+        f"{architecture.hidden_size}, from {initial}",
+        "pre-training": pretraining_of(asked.model, config.pretrain),
         "fine-tuning": f"at most {tuning.epochs} epochs, {tuning.labels or 'all'} windows per fold, learning rate "
-        f"{tuning.learning_rate:g}{', encoder frozen' if tuning.frozen else ''}",
+        f"{tuning.learning_rate:g}{', encoder frozen' if tuning.frozen else ''}"
+        if asked.what == "classifier"
+        else "none",
         "seed": str(config.seed),
         "code": f"SimCSP {record['version']}, commit {record['environment']['code']}",
     }

@@ -13,6 +13,7 @@ import numpy as np
 
 from simcsp import runs
 from simcsp.command_line import parse_config
+from simcsp.config import CNN
 from simcsp.console import progress, run_script, say
 from simcsp.datasets.windows import concatenate
 from simcsp.model.yardstick import logistic_regression
@@ -42,7 +43,7 @@ def main() -> None:
         _fit_yardstick(work, k)
     work.forget_embeddings()
     for name in config.initialisations:
-        if name != "cnn":  # src/predict.py reads encoders
+        if name != CNN:  # src/predict.py reads encoders
             write_classifier_record(config, name)
     models = [*config.initialisations, YARDSTICK]
     runs.close_stage(stage_folder(config, "finetune"), {"models": models})

@@ -130,8 +130,9 @@ def _genome(asked: argparse.Namespace, ensemble: Ensemble) -> Genome:
     genome = Genome(asked.fasta, CACHE)
     require_assembly(genome.lengths, asked.assembly, asked.fasta)
     found = identify(genome.lengths)
-    if found is not None and not {found, "unknown"} & set(ensemble.assemblies):
-        say(f"predict: this FASTA is {found}; the classifier was trained on {', '.join(ensemble.assemblies)}")
+    trained_on = ensemble.assemblies  # none if its windows came without coordinates
+    if found is not None and trained_on and not {found, "unknown"} & set(trained_on):
+        say(f"predict: this FASTA is {found}; the classifier was trained on {', '.join(trained_on)}")
     return genome
 
 

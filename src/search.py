@@ -8,6 +8,9 @@ report.md. Interrupted, it goes on with the trial at hand. What was found is tri
 
     bash pretrain.sh configs/experiments/exp2.yaml --config runs/exp2/search/best.yaml --run exp2-best
     bash finetune.sh configs/experiments/exp2.yaml --config runs/exp2/search/best.yaml --run exp2-best
+
+These train BASELINE anew, with the dropout that was found. The trial itself, from the BASELINE of the search, comes of
+`--encoder.init runs/exp2/pretrain/baseline --pretrain.baseline.steps 0` in both.
 """
 
 from pathlib import Path
@@ -25,7 +28,7 @@ from simcsp.datasets.windows import load_windows
 from simcsp.report.search import best_trial, history_figure, nested, search_report, slices_figure, trials_table
 from simcsp.stages import enter_stage, stage_folder
 from simcsp.training.devices import describe, make_accelerator
-from simcsp.training.trials import Search, TrialResult
+from simcsp.training.trials import FIXED, Search, TrialResult, require_searchable
 
 
 def main() -> None:
@@ -35,7 +38,10 @@ def main() -> None:
     if not enter_stage(config, "search", {"device": describe(accelerator)}):
         return
     prepared, pretrained, folder = (stage_folder(config, stage) for stage in ("prepare", "pretrain", "search"))
-    corpus = Corpus(prepared / "corpus", max(config.pretrain.lengths or (config.data.window,)))
+    with runs.unclaimed_on_error(folder):
+        require_searchable(config, pretrained / "baseline")
+    longest = max(config.pretrain.lengths or (config.data.window,))
+    corpus = Corpus(prepared / "corpus", longest, balance=config.pretrain.balance)
     table = load_windows(prepared / "windows")
     selection = table.take(selection_rows(table, config.split))
     pairs = load_pairs(prepared, config.pretrain.contrast)
@@ -56,7 +62,7 @@ def _write(config: RunConfig, results: list[TrialResult], folder: Path) -> None:
     table = trials_table(results)
     runs.write_text(folder / "trials.csv", table.to_csv(index=False))
     chosen = results[int(best_trial(table).number)].settings
-    runs.write_text(folder / "best.yaml", yaml.safe_dump(nested(chosen)))
+    runs.write_text(folder / "best.yaml", yaml.safe_dump(nested(FIXED | chosen)))
     for name, figure in {"history": history_figure(results), "slices": slices_figure(table)}.items():
         with runs.whole_file(folder / f"{name}.png") as partial:
             figure.savefig(partial, format="png")

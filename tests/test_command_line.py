@@ -160,6 +160,12 @@ def test_configurations_that_build_on_each_other_in_a_circle_are_refused(tmp_pat
         parse_config("", ["--config", str(tmp_path / "a.yaml")])
 
 
+@pytest.mark.parametrize("words", [("--base", "x.yaml"), ("--base=x.yaml",)])
+def test_a_base_on_the_command_line_is_refused(parse: Parse, words: tuple[str, ...]) -> None:
+    with pytest.raises(InputError, match="--base is read from a YAML file only"):
+        parse("run: top\n", *words)
+
+
 def test_a_missing_base_is_named(parse: Parse) -> None:
     with pytest.raises(InputError, match=r"nowhere\.yaml"):
         parse("base: nowhere.yaml")

@@ -86,6 +86,7 @@ LABELS: dict[str, Any] = {"contrastive_weight": 1.0, "positives": "label"}
         (PhaseConfig, {"positives": "label"}, "positives and views are SimCSP's"),
         (PhaseConfig, {"views": ViewConfig(shift=1)}, "positives and views are SimCSP's"),
         (PhaseConfig, {"hard_negative_weight": 0}, "hard_negative_weight must be above 0"),
+        (PhaseConfig, {"contrastive_weight": 1, "hard_negative_weight": 2}, "positives must be label"),
         (PhaseConfig, {**LABELS, "batch_size": 3}, "batch_size must be at least 4"),
         (ViewConfig, {"shift": -1}, "views.shift"),
         (ViewConfig, {"mutated": 1}, "views.mutated is a share"),
@@ -133,6 +134,11 @@ LABELS: dict[str, Any] = {"contrastive_weight": 1.0, "positives": "label"}
         (FinetuneConfig, {"initialisations": ("baseline", "baseline")}, "names one twice"),
         (FinetuneConfig, {"initialisations": ("baseline", "cnn"), "frozen": True}, "cnn has no pre-trained encoder"),
         (RunConfig, {"finetune": FinetuneConfig(initialisations=("baseline", "kept"))}, "keep_measured is off"),
+        (
+            RunConfig,
+            {"encoder": EncoderConfig(drop_layers=1), "pretrain": PretrainConfig(keep_measured=True)},
+            "keep_measured does not go with drop_layers",
+        ),
         (RunConfig, {"pretrained": "a/b"}, "pretrained is a folder name"),
         (RunConfig, {"finetune": FinetuneConfig(initialisations=("baseline", "joint"))}, "there is no .'joint'."),
         (RunConfig, {"published": PublishedConfig(unspaced_contrast=True)}, "encoder.pooling must be cls"),
@@ -144,6 +150,26 @@ LABELS: dict[str, Any] = {"contrastive_weight": 1.0, "positives": "label"}
                 "pretrain": PretrainConfig(contrast=PhaseConfig(contrastive_weight=1.0)),
             },
             "mlm_weight must be 0",
+        ),
+        (
+            RunConfig,
+            {
+                "encoder": EncoderConfig(pooling="cls"),
+                "published": PublishedConfig(unspaced_contrast=True),
+                "pretrain": PretrainConfig(contrast=PhaseConfig(mlm_weight=0, mlm_weight_end=1, contrastive_weight=1)),
+            },
+            "mlm_weight must be 0",
+        ),
+        (
+            RunConfig,
+            {
+                "encoder": EncoderConfig(pooling="cls"),
+                "published": PublishedConfig(unspaced_contrast=True),
+                "pretrain": PretrainConfig(
+                    contrast=PhaseConfig(mlm_weight=0, contrastive_weight=1, views=ViewConfig(shift=1))
+                ),
+            },
+            "does not go with views",
         ),
         (SearchConfig, {"trials": 0}, "search.trials"),
         (SearchConfig, {"learning_rate": (0, 1)}, "search.learning_rate is a range"),

@@ -181,6 +181,7 @@ def test_experiment_2_searches_resumes_and_never_looks_at_folds(
     )
     chosen = undisturbed.loc[undisturbed[undisturbed.state == "complete"].sccs.idxmax()]
     assert best.pretrain.contrast.learning_rate == pytest.approx(chosen["pretrain.contrast.learning_rate"])
+    assert best.pretrain.contrast.contrastive_weight == 1
     assert best.encoder.pooling == chosen["encoder.pooling"]
     events = EventAccumulator(str(made / "trial-000")).Reload()
     assert "_hparams_/session_start_info" in events.summary_metadata

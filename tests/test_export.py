@@ -81,6 +81,8 @@ def test_a_classifier_opens_with_equal_logits_and_a_card(
         "**assemblies**: hg38.fa (hg38)",
         "Training started from splicebert.510nt, CC-BY-4.0",
         "SimCSP 1.2, commit abc",
+        "**encoder**: bert, 2 layers of width 16, from splicebert.510nt",
+        "**pre-training**: 1,000 steps with weights 1 MLM\n",
     ):
         assert needed in card
     assert "0.100" not in card
@@ -93,11 +95,24 @@ def test_an_embedder_opens_in_sentence_transformers(run: Any, tmp_path: Path, mo
     assert "| sccs | all | 0.250 | selection part, pooling cls |" in (tmp_path / "out" / "README.md").read_text()
 
 
+def test_an_embedder_is_of_the_run_that_shares_its_pretraining(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "runs" / "small" / "pretrain").rename(tmp_path / "runs" / "pretrain")
+    (tmp_path / "runs" / "other").mkdir()
+    (tmp_path / "runs" / "pretrain").rename(tmp_path / "runs" / "other" / "pretrain")
+    (tmp_path / "small.yaml").write_text(SETTINGS + "pretrained: other\n")
+    call(tmp_path, monkeypatch, "embedder", "baseline", "--target", str(tmp_path / "out"))
+    assert "**fine-tuning**: none" in (tmp_path / "out" / "README.md").read_text()
+
+
 def test_nothing_is_overwritten_and_unknown_models_are_named(
     run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(InputError, match=r"best_nmi.fold-0.best: the run has no such model"):
         call(tmp_path, monkeypatch, "classifier", "best_nmi")
+    with pytest.raises(InputError, match="the convolutional network is a reference without an encoder"):
+        call(tmp_path, monkeypatch, "classifier", "cnn")
     (tmp_path / "out").mkdir()
     with pytest.raises(InputError, match="out: something is there already"):
         call(tmp_path, monkeypatch, "classifier", "baseline", "--target", str(tmp_path / "out"))

@@ -48,6 +48,11 @@ def _with_bases(arguments: Sequence[str]) -> list[str]:
     """Put the file that a configuration builds on before it, and the one that that builds on before that."""
     expanded: list[str] = []
     for argument in arguments:
+        if argument.partition("=")[0] == "--base":
+            raise InputError(
+                "--base is read from a YAML file only",
+                hint="Write base: into the file of --config, or give one --config before another",
+            )
         given = expanded and expanded[-1] == "--config"
         path = Path(argument if given else argument.removeprefix("--config="))
         if not given and not argument.startswith("--config="):

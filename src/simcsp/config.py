@@ -427,6 +427,10 @@ class PhaseConfig(OptimiserConfig):
             "positives and views are SimCSP's: contrastive_weight must be above 0",
         )
         _require(
+            self.positives == "label" or self.hard_negative_weight == 1,
+            "hard_negative_weight is of decoys and splice sites: positives must be label",
+        )
+        _require(
             self.positives != "label" or self.batch_size >= 4,
             "batch_size must be at least 4 for positives of one label: donors, acceptors, and decoys of each",
         )
@@ -450,7 +454,8 @@ class PhaseConfig(OptimiserConfig):
 
 
 PRETRAINED = ("baseline", "best_sccs", "best_nmi")  # encoders that every pre-training leaves
-UNTRAINED = ("random", "cnn")  # what fine-tuning makes itself
+CNN = "cnn"  # a convolutional network: a reference without an encoder
+UNTRAINED = ("random", CNN)  # what fine-tuning makes itself
 KEPT = "kept"  # stands for the encoders that `pretrain.keep_measured` keeps
 
 
@@ -572,7 +577,7 @@ class FinetuneConfig(OptimiserConfig):
             "initialisations must hold baseline: the others are compared with it",
         )
         _require(len(set(self.initialisations)) == len(self.initialisations), "initialisations names one twice")
-        _require(not (self.frozen and "cnn" in self.initialisations), "cnn has no pre-trained encoder to freeze")
+        _require(not (self.frozen and CNN in self.initialisations), "cnn has no pre-trained encoder to freeze")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -735,6 +740,10 @@ class RunConfig:
             min((self.data.window, *(self.pretrain.lengths or ()))) - 4 * max(p.views.shift for p in phases) >= 20,
             "views.shift moves the site too near to the end of a window: it needs four times as many nt and 20",
         )
+        _require(
+            not (self.pretrain.keep_measured and self.encoder.drop_layers),
+            "keep_measured does not go with drop_layers: encoders kept of the first phase still have those layers",
+        )
         _require(self.processes >= 0, "processes must not be negative; 0 takes all visible GPUs")
         _require(
             not self.published.minus_strand_offset or self.encoder.pooling == "site",
@@ -745,9 +754,12 @@ class RunConfig:
             "published.unspaced_contrast leaves no site to pool: encoder.pooling must be cls",
         )
         _require(
-            not self.published.unspaced_contrast
-            or not any(phase.contrastive_weight and phase.mlm_weight for phase in phases),
+            not self.published.unspaced_contrast or not any(phase.has_contrast and phase.has_mlm for phase in phases),
             "published.unspaced_contrast leaves no nucleotide to mask: mlm_weight must be 0 where SimCSP is on",
+        )
+        _require(
+            not self.published.unspaced_contrast or all(phase.views == ViewConfig() for phase in phases),
+            "published.unspaced_contrast leaves no nucleotide to shift or mutate: it does not go with views",
         )
         _require(
             KEPT not in self.finetune.initialisations or self.pretrain.keep_measured,

@@ -8,7 +8,7 @@ import pytest
 from simcsp.config import DataConfig, OrthologueSource
 from simcsp.datasets.orthologues import read_orthologues, whole_sites
 from simcsp.datasets.pairs import OrthologuePairs
-from simcsp.datasets.windows import WindowTable
+from simcsp.datasets.windows import WindowTable, concatenate
 from simcsp.errors import InputError
 from simcsp.sequence.alphabet import decode
 from simcsp.tally import Tally
@@ -61,10 +61,10 @@ def test_windows_of_one_site_have_one_group_and_the_site_in_the_middle_on_either
     }
     donor, acceptor = "C" * 9 + "GT" + "C" * 9, "C" * 9 + "AG" + "C" * 9
     assert seen == {
-        ("human", "D:c:30:+"): (donor, "c:30-32:+", 0),
-        ("human", "A:c:59:+"): (acceptor, "c:58-60:+", 1),
-        ("mm10", "D:c:30:+"): (donor, "m:48-50:-", 0),
-        ("mm10", "A:c:59:+"): (acceptor, "m:20-22:-", 1),
+        ("human", "human:D:c:30:+"): (donor, "c:30-32:+", 0),
+        ("human", "human:A:c:59:+"): (acceptor, "c:58-60:+", 1),
+        ("mm10", "human:D:c:30:+"): (donor, "m:48-50:-", 0),
+        ("mm10", "human:A:c:59:+"): (acceptor, "m:20-22:-", 1),
     }
     assert table.label.tolist() == [1] * 4
     assert [(tally.what, tally.read, tally.kept) for tally in tallies] == [
@@ -108,6 +108,13 @@ def test_a_site_goes_as_a_whole(tmp_path: Path) -> None:
     kept = table.take(np.arange(1, 4))
     assert set(whole_sites(table, kept, tally).group.tolist()) == set(table.group.tolist()) - {str(table.group[0])}
     assert tally.kept == 2
+
+
+def test_the_reference_of_two_sources_is_no_pair_of_itself(tmp_path: Path) -> None:
+    table, _ = read(tmp_path, ROWS)
+    twice = OrthologuePairs(concatenate([table, table]))
+    assert twice.sites == 2
+    assert len(twice.tokens) == 4
 
 
 @pytest.mark.real_data

@@ -12,7 +12,7 @@ from accelerate.state import AcceleratorState
 from scipy.special import expit
 
 from simcsp import runs
-from simcsp.config import DataConfig, EncoderConfig, RunConfig, SplitConfig
+from simcsp.config import DataConfig, EncoderConfig, RunConfig, SplitConfig, WindowSource
 from simcsp.console import quiet_libraries
 from simcsp.model.encoder import SiteClassifier, load_encoder
 from simcsp.model.objectives import ClassificationObjective
@@ -74,9 +74,9 @@ def saved_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SavedModel:
     quiet_libraries()
     monkeypatch.setattr(runs, "ROOT", tmp_path / "root")
     how = EncoderConfig(hidden=16, layers=1, heads=2, intermediate=32, local_attention=8)
-    config = RunConfig(
-        run="r", precision="fp32", data=DataConfig(name="d", window=20), split=SplitConfig(folds=2), encoder=how
-    )
+    source = WindowSource(format="genome", species="human", fasta=Path("genome.fa"), annotation=Path("genes.gtf"))
+    data = DataConfig(name="d", window=20, windows=(source,))
+    config = RunConfig(run="r", precision="fp32", data=data, split=SplitConfig(folds=2), encoder=how)
     object.__setattr__(config.data, "window", 12)  # shorter than configurations allow, and quick
     folder = tmp_path / "root" / "runs" / "r" / "finetune" / "baseline"
     rng = np.random.default_rng(0)
@@ -89,7 +89,8 @@ def saved_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SavedModel:
         logits = 3 * rng.normal(2 * labels - 1, 1)
         rows = {"part": ["validation"] * 300 + ["test"] * 100, "label": labels, "probability": expit(logits)}
         pd.DataFrame(rows).to_parquet(folder / f"fold-{k}" / runs.PREDICTIONS)
-    manifest = {"assemblies": {"genome.fa": {"assembly": "hg38", "contigs": {}}}}
+    genomes = {"genome.fa": "hg38", "corpus.fa": "mm10"}
+    manifest = {"assemblies": {name: {"assembly": which, "contigs": {}} for name, which in genomes.items()}}
     runs.write_json(tmp_path / "root" / "data" / "prepared" / "d" / "manifest.json", manifest)
     write_classifier_record(config, "baseline")
     return SavedModel(folder, members)

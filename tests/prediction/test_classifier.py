@@ -80,6 +80,9 @@ def test_a_missing_fold_and_another_folder_are_named(
 ) -> None:
     with pytest.raises(InputError, match=r"no classifier here \(classifier\.json is missing\)"):
         Ensemble(tmp_path, accelerator)
+    for folder in ("cnn", "cnn/fold-0"):
+        with pytest.raises(InputError, match="the convolutional network is a reference without an encoder"):
+            Ensemble(tmp_path / folder, accelerator)
     shutil.rmtree(saved_model.folder / "fold-0")
     with pytest.raises(InputError, match="no checkpoint here"):
         Ensemble(saved_model.folder, accelerator)

@@ -2,7 +2,8 @@ import re
 
 import pytest
 
-from simcsp.report.model_card import Card, Kind, model_card
+from simcsp.config import PhaseConfig, PretrainConfig, RecipeConfig
+from simcsp.report.model_card import Card, Kind, model_card, pretraining_of
 
 
 def card(kind: Kind = "sequence", pooling: str = "cls", **more: str) -> Card:
@@ -52,3 +53,28 @@ def test_a_card_names_data_metrics_limits_and_sources() -> None:
     ):
         assert needed in text
     assert "## Sources" not in model_card(card())
+
+
+@pytest.mark.parametrize(
+    ("model", "text"),
+    [
+        ("random", "none"),
+        ("baseline", "9 steps with weights 1 MLM"),
+        ("baseline-4", "9 steps with weights 1 MLM, as it was after 4"),
+        ("best_nmi", "BASELINE, then 5 steps with weights 0.5 to 0 MLM and 1 SimCSP, the best NMI"),
+        ("contrast-2", "BASELINE, then 5 steps with weights 0.5 to 0 MLM and 1 SimCSP, as it was after 2"),
+        ("mlm_control", "BASELINE, then 7 steps with weights 1 MLM"),
+        ("supervised", "BASELINE, then 6 steps with weights 1 SimCSP "
+         "(which saw labels of windows), the best SCCS"),
+    ],
+)  # fmt: skip
+def test_each_encoder_is_said_to_be_of_its_own_recipe(model: str, text: str) -> None:
+    supervised = RecipeConfig(
+        name="supervised", steps=6, mlm_weight=0, contrastive_weight=1, positives="label", keep="sccs"
+    )
+    pretrain = PretrainConfig(
+        baseline=PhaseConfig(steps=9),
+        contrast=PhaseConfig(steps=5, mlm_weight=0.5, mlm_weight_end=0, contrastive_weight=1),
+        also=(RecipeConfig(name="mlm_control", steps=7), supervised),
+    )
+    assert pretraining_of(model, pretrain) == text.replace("BASELINE", "9 steps with weights 1 MLM")

@@ -9,13 +9,22 @@ from typing import Any, cast
 
 import pytest
 
-from simcsp.config import PhaseConfig, PretrainConfig, RunConfig, SearchConfig
+from simcsp import runs
+from simcsp.config import (
+    EncoderConfig,
+    PhaseConfig,
+    PretrainConfig,
+    PublishedConfig,
+    RunConfig,
+    SearchConfig,
+    SplitConfig,
+)
 from simcsp.errors import InputError
 from simcsp.training import trials
 from simcsp.training.log import RunLog
 from simcsp.training.loop import Measure
 from simcsp.training.pretraining import SCCS
-from simcsp.training.trials import Search, TrialResult, search_space, with_settings
+from simcsp.training.trials import FIXED, Search, TrialResult, require_searchable, search_space, with_settings
 
 CONFIG = RunConfig(
     pretrain=PretrainConfig(contrast=PhaseConfig(steps=4, contrastive_weight=1.0)),
@@ -40,7 +49,7 @@ def make_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Co
 
     def make(course: Course) -> Search:
         def run_phase(*arguments: Any, measure: Measure) -> None:
-            *_, folder, _, _ = arguments
+            *_, folder, _, _, _ = arguments
             with RunLog(folder, 0) as log:
                 for step in (0, 2, 4):
                     log.scalars(step, measure(step, log))
@@ -66,6 +75,46 @@ def test_settings_of_a_trial_reach_the_encoder_and_the_contrastive_phase() -> No
     assert (phase.learning_rate, phase.temperature, phase.mlm_weight, phase.batch_size) == (1e-4, 0.1, 0.5, 32)
     assert (phase.steps, phase.contrastive_weight) == (4, 1.0)
     assert changed.pretrain.baseline == CONFIG.pretrain.baseline
+    assert FIXED == {"pretrain.contrast.contrastive_weight": 1.0}
+
+
+LABELS = PhaseConfig(contrastive_weight=1.0, positives="label")
+UNSPACED = {"encoder": EncoderConfig(pooling="cls"), "published": PublishedConfig(unspaced_contrast=True)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"encoder": EncoderConfig(drop_layers=1)}, "lost layers to encoder.drop_layers already"),
+        ({"search": SearchConfig(drop_layers=(0, 4))}, "drop_layers is 4, the encoder has 4 layers"),
+        ({"encoder": EncoderConfig(layer=4)}, "layer is 4, the encoder has 3 layers once"),
+        ({"pretrain": PretrainConfig(contrast=PhaseConfig(mlm_weight_end=0.5))}, "weights are constant in a trial"),
+        (
+            {
+                "pretrain": PretrainConfig(contrast=LABELS),
+                "split": SplitConfig(pretraining=1),
+                "search": SearchConfig(batch_size=(32, 3)),
+            },
+            "batch_size must be at least 4 .* Narrow the search; it holds a trial with .*batch_size 3",
+        ),
+        ({"published": PublishedConfig(minus_strand_offset=True)}, "encoder.pooling must be site"),
+        (
+            UNSPACED
+            | {
+                "pretrain": PretrainConfig(contrast=PhaseConfig(mlm_weight=0, contrastive_weight=1)),
+                "search": SearchConfig(pooling=("cls",)),
+            },
+            "mlm_weight must be 0",
+        ),
+    ],
+)
+def test_what_some_trial_could_not_have_is_refused_before_the_first(
+    changes: dict[str, Any], problem: str, tmp_path: Path
+) -> None:
+    runs.write_json(tmp_path / "config.json", {"num_hidden_layers": 4})
+    require_searchable(CONFIG, tmp_path)
+    with pytest.raises(InputError, match=problem):
+        require_searchable(replace(CONFIG, **changes), tmp_path)
 
 
 def test_a_trial_is_worth_its_best_sccs_after_step_0(make_search: Callable[[Course], Search]) -> None:
@@ -76,19 +125,23 @@ def test_a_trial_is_worth_its_best_sccs_after_step_0(make_search: Callable[[Cour
     assert search.finished() == [result]
 
 
-def test_later_trials_below_the_median_are_stopped(make_search: Callable[[Course], Search]) -> None:
+@pytest.mark.parametrize("baseline", [0.0, 0.95])
+def test_later_trials_below_the_median_are_stopped_whatever_baseline_has(
+    make_search: Callable[[Course], Search], baseline: float
+) -> None:
     rank = iter([0.5, 0.6, 0.7, 0.1, 0.9])
     current: dict[str, float] = {}
 
     def course(config: RunConfig, step: int) -> float:
         if step == 0:
             current["level"] = next(rank)
+            return baseline
         return current["level"]
 
     search = make_search(course)
     states = [search.run_next() for _ in range(5)]
     assert [result.state for result in states] == ["complete", "complete", "complete", "pruned", "complete"]
-    assert states[3].course == {0: 0.1, 2: 0.1}
+    assert states[3].course == {0: baseline, 2: 0.1}
     assert search.finished() == states
 
 

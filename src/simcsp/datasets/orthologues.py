@@ -36,7 +36,7 @@ class _Column(NamedTuple):
 
 
 def read_orthologues(source: OrthologueSource, data: DataConfig, cache: Path) -> tuple[WindowTable, list[Tally]]:
-    """Windows of all species; those of one site have one group, named after its place in the reference.
+    """Windows of all species; those of one site have one group, named after the reference and the place there.
 
     Raises:
         InputError: if the table is malformed or names no species that has a genome, or a genome is not that of the
@@ -92,7 +92,7 @@ def _read_table(path: Path, reference: str, wanted: set[str], tally: Tally) -> d
         if row[place["species"]] not in wanted:
             tally.drop(f"no genome of {row[place['species']]}", 1)
             continue
-        name = ":".join([row[place["type"]], *(row[column] for column in ours)])
+        name = ":".join([reference, row[place["type"]], *(row[column] for column in ours)])
         for species, columns in ((reference, ours), (row[place["species"]], theirs)):
             site = _site(row, columns, row[place["type"]], name, path, number)
             sites[species][site.contig][name] = site

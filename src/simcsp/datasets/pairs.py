@@ -97,8 +97,10 @@ class OrthologuePairs:
     """
 
     def __init__(self, table: WindowTable) -> None:
-        order = np.argsort(table.group, kind="stable")
-        table = table.take(order)
+        # Sources of one reference all hold its window of a site; a window is no ortholog of itself.
+        places = np.stack([table.group, table.species, table.origin], axis=1)
+        once = np.sort(np.unique(places, axis=0, return_index=True)[1])
+        table = table.take(once[np.argsort(table.group[once], kind="stable")])
         _, first, self._sizes = np.unique(table.group, return_index=True, return_counts=True)
         several = self._sizes > 1
         self._first, self._sizes = first[several], self._sizes[several]

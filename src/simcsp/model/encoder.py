@@ -48,7 +48,17 @@ def load_encoder(config: EncoderConfig, tokens: int, seed: int) -> PreTrainedMod
         model = _fresh(_architecture(config, tokens), seed)
     else:
         model = load_checkpoint(initial_folder(config.init), dropout=config.dropout, tokens=tokens)
-    depth = model.config.num_hidden_layers - config.drop_layers
+    require_layers(config, model.config.num_hidden_layers)
+    return model
+
+
+def require_layers(config: EncoderConfig, layers: int) -> None:
+    """Make sure that an encoder of so many layers has the one that is pooled, once those to be removed are.
+
+    Raises:
+        InputError: if it has not.
+    """
+    depth = layers - config.drop_layers
     if depth < 1:
         raise InputError(
             f"encoder.drop_layers is {config.drop_layers}, the encoder has {depth + config.drop_layers} layers",
@@ -60,7 +70,6 @@ def load_encoder(config: EncoderConfig, tokens: int, seed: int) -> PreTrainedMod
             f"{' once those of encoder.drop_layers are removed' if config.drop_layers else ''}",
             hint=f"Give 0 (the embedding) to {depth}, or -1 for the last",
         )
-    return model
 
 
 def load_checkpoint(folder: Path, *, dropout: float, tokens: int) -> PreTrainedModel:

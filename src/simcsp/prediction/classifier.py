@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from simcsp import runs
+from simcsp.config import CNN
 from simcsp.errors import InputError
 from simcsp.metrics.calibration import Curve, Threshold, at_temperature
 from simcsp.model.embedding import batches_of, ready
@@ -96,6 +97,11 @@ def stored_precision(folder: Path) -> Any:
 
 def _read_record(folder: Path) -> dict[str, Any]:
     if not (folder / CLASSIFIER).exists():
+        if CNN in (folder.name, folder.parent.name):
+            raise InputError(
+                "the convolutional network is a reference without an encoder and scores no other windows", path=folder,
+                hint="Give another initialisation",
+            )  # fmt: skip
         raise InputError(
             f"no classifier here ({CLASSIFIER} is missing)", path=folder,
             hint="Give runs/<run>/finetune/<initialisation>, or a fold of it; finetune.sh makes them",

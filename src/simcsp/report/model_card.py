@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from simcsp.config import PhaseConfig, PretrainConfig
+
 Kind = Literal["sequence", "token", "embedder"]
 
 _LIBRARY = {"sequence": "transformers", "token": "transformers", "embedder": "sentence-transformers"}
@@ -51,6 +53,40 @@ def model_card(card: Card) -> str:
     if card.initial:
         parts.append(f"## Sources\n\n{card.initial}")
     return "\n\n".join(parts) + "\n"
+
+
+def pretraining_of(model: str, pretrain: PretrainConfig) -> str:
+    """How one encoder of a run was pre-trained: its phases, which step of them it is, and whether it saw labels.
+
+    Args:
+        model: `random`, or an encoder that pre-training leaves or keeps along the way.
+        pretrain: settings of the run.
+    """
+    if model == "random":
+        return "none"
+    recipes = {recipe.name: recipe for recipe in pretrain.also}
+    phase, _, step = model.partition("-")
+    if phase == "baseline":
+        return _phase(pretrain.baseline) + (f", as it was after {step}" if step else "")
+    later: PhaseConfig = recipes.get(model, pretrain.contrast)
+    keep = recipes[model].keep if model in recipes else model.removeprefix("best_")
+    which = f", as it was after {step}" if step else f", the best {keep.upper()}" if keep in ("sccs", "nmi") else ""
+    return f"{_phase(pretrain.baseline)}, then {_phase(later)}{which}"
+
+
+def _phase(phase: PhaseConfig) -> str:
+    if not phase.steps:
+        return "0 steps"
+    weights = [
+        f"{start:g}{f' to {end:g}' if end is not None else ''} {loss}"
+        for start, end, loss in (
+            (phase.mlm_weight, phase.mlm_weight_end, "MLM"),
+            (phase.contrastive_weight, phase.contrastive_weight_end, "SimCSP"),
+        )
+        if start or end
+    ]
+    seen = " (which saw labels of windows)" if phase.positives == "label" else ""
+    return f"{phase.steps:,} steps with weights {' and '.join(weights)}{seen}"
 
 
 def _front_matter(card: Card) -> str:

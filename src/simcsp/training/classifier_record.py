@@ -24,7 +24,8 @@ _CLOSEST = 1e-7  # to 0 and 1 that a stored probability is taken for
 def write_classifier_record(config: RunConfig, name: str) -> None:
     """Write ``classifier.json`` of one initialisation, once all its folds are finished."""
     folder = stage_folder(config, "finetune") / name
-    manifest = runs.read_json(stage_folder(config, "prepare") / "manifest.json")
+    genomes = runs.read_json(stage_folder(config, "prepare") / "manifest.json")["assemblies"]
+    trained_on = {str(source.fasta) for source in config.data.windows if source.fasta is not None}
     record = {
         "version": __version__,
         "run": config.run,
@@ -36,7 +37,7 @@ def write_classifier_record(config: RunConfig, name: str) -> None:
         "layer": config.encoder.layer,
         "precision": config.precision,
         "species": sorted({source.species for source in config.data.windows}),
-        "assemblies": sorted({genome["assembly"] for genome in manifest["assemblies"].values()}),
+        "assemblies": sorted({genomes[fasta]["assembly"] for fasta in trained_on}),
         "calibration": calibrate([folder / f"fold-{k}" for k in range(config.split.folds)]),
     }
     runs.write_json(folder / CLASSIFIER, record)

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from simcsp import runs
-from simcsp.config import RunConfig
+from simcsp.config import CNN, RunConfig
 from simcsp.console import progress
 from simcsp.datasets.splits import fold_rows
 from simcsp.datasets.windows import TRANSFER, WindowTable, load_windows
@@ -122,7 +122,7 @@ class CrossValidation:
         return int(np.random.SeedSequence([self.config.seed, fold]).generate_state(1)[0])
 
     def _start(self, job: FoldJob) -> PreTrainedModel | DilatedCnn:
-        if job.name == "cnn":
+        if job.name == CNN:
             return DilatedCnn(dropout=self.config.finetune.head_dropout, seed=self._seed(job.fold))
         return self._encoder(job)
 

@@ -6,7 +6,9 @@ so a search that was killed asks the same again and goes on with the training fr
 """
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +27,7 @@ from simcsp.datasets.corpus import Corpus
 from simcsp.datasets.pairs import PairSource
 from simcsp.datasets.windows import WindowTable
 from simcsp.errors import InputError
-from simcsp.model.encoder import load_checkpoint, remove_top_layers
+from simcsp.model.encoder import load_checkpoint, remove_top_layers, require_layers
 from simcsp.training.log import RunLog, read_metrics
 from simcsp.training.loop import Measure
 from simcsp.training.pretraining import SCCS, SelectionMeasure, run_phase
@@ -33,6 +35,7 @@ from simcsp.training.pretraining import SCCS, SelectionMeasure, run_phase
 RATE, TEMPERATURE = "pretrain.contrast.learning_rate", "pretrain.contrast.temperature"
 BATCH, MLM_WEIGHT = "pretrain.contrast.batch_size", "pretrain.contrast.mlm_weight"
 DROPOUT, DROP_LAYERS, POOLING = "encoder.dropout", "encoder.drop_layers", "encoder.pooling"
+FIXED = {"pretrain.contrast.contrastive_weight": 1.0}  # in every trial
 COMPLETE, PRUNED, FAILED = "complete", "pruned", "failed"
 _STATES = {COMPLETE: TrialState.COMPLETE, PRUNED: TrialState.PRUNED, FAILED: TrialState.FAIL}
 
@@ -69,17 +72,65 @@ def search_space(search: SearchConfig) -> dict[str, BaseDistribution]:
 
 
 def with_settings(config: RunConfig, settings: dict[str, Any]) -> RunConfig:
-    """The configuration with the settings of a trial."""
+    """The configuration with the settings of a trial.
+
+    Raises:
+        ValueError: if the settings do not go with each other or with the rest.
+    """
     changes: dict[str, dict[str, Any]] = {}
-    for dotted, value in settings.items():
+    for dotted, value in (FIXED | settings).items():
         section, name = dotted.rsplit(".", 1)
         changes.setdefault(section, {})[name] = value
-    contrast = replace(config.pretrain.contrast, contrastive_weight=1.0, **changes["pretrain.contrast"])
+    contrast = replace(config.pretrain.contrast, **changes["pretrain.contrast"])
     return replace(
         config,
         encoder=replace(config.encoder, **changes["encoder"]),
         pretrain=replace(config.pretrain, contrast=contrast, keep_measured=False),
     )
+
+
+def require_searchable(config: RunConfig, baseline: Path) -> None:
+    """Make sure that every trial of a search can be trained, before the first is.
+
+    Args:
+        config: of the run.
+        baseline: folder of the encoder that every trial starts from.
+
+    Raises:
+        InputError: if BASELINE has lost layers already, if a weight is to change along a trial, or if a choice does not
+            go with the others, with the rest of the configuration or with the layers of BASELINE.
+    """
+    if config.encoder.drop_layers:
+        raise InputError(
+            "search: BASELINE has lost layers to encoder.drop_layers already, and trials would lose more",
+            hint="Search from a run with encoder.drop_layers 0; search.drop_layers has the choices",
+        )
+    phase = config.pretrain.contrast
+    if phase.mlm_weight_end is not None or phase.contrastive_weight_end is not None:
+        raise InputError(
+            "search: weights are constant in a trial",
+            hint="Leave mlm_weight_end and contrastive_weight_end of pretrain.contrast out",
+        )
+    layers = int(runs.read_json(baseline / "config.json")["num_hidden_layers"])
+    for settings in _extremes(config.search):
+        try:
+            tried = with_settings(config, settings)
+        except ValueError as error:
+            shown = ", ".join(f"{name} {value}" for name, value in settings.items())
+            raise InputError(f"search: {error}", hint=f"Narrow the search; it holds a trial with {shown}") from error
+        require_layers(tried.encoder, layers)
+
+
+def _extremes(search: SearchConfig) -> Iterator[dict[str, Any]]:
+    """All choices with the lowest and the highest of every range."""
+    space = search_space(search)
+    values = [
+        (one.low, one.high) if isinstance(one, FloatDistribution) else one.choices
+        for one in space.values()
+        if isinstance(one, FloatDistribution | CategoricalDistribution)
+    ]
+    for chosen in product(*values):
+        yield dict(zip(space, chosen, strict=True))
 
 
 class Search:
@@ -126,8 +177,8 @@ class Search:
         folder, settings = self._folder_of(len(before)), dict(trial.params)
         state = self._train(trial, with_settings(self.config, settings), folder)
         course = _course(folder)
-        later = [value for step, value in course.items() if step]
-        sccs = max(later) if later and state != FAILED else float("nan")
+        later = _after_baseline(course)
+        sccs = max(later.values()) if later and state != FAILED else float("nan")
         result = TrialResult(len(before), state, settings, sccs, course)
         _write_hparams(folder, result)
         for checkpoint in folder.glob("*checkpoint-*"):
@@ -167,14 +218,17 @@ class Search:
 
 
 def _told_to(trial: Trial, measure: Measure, folder: Path) -> Measure:
-    """Measure, tell the trial, and stop it where others were better at this step."""
-    told = _course(folder)
+    """Measure, tell the trial, and stop it where others were better at this step.
+
+    Step 0 is BASELINE itself. The pruner compares the best that a trial has told, so it must not hear of that.
+    """
+    told = _after_baseline(_course(folder))
     for step, value in told.items():
         trial.report(value, step)
 
     def measured(step: int, log: RunLog) -> dict[str, float]:
         values = measure(step, log)
-        if step not in told:
+        if step and step not in told:
             trial.report(values[SCCS], step)
         if step and trial.should_prune():
             log.scalars(step, values)
@@ -188,13 +242,17 @@ def _course(folder: Path) -> dict[int, float]:
     return {record["step"]: record[SCCS] for record in read_metrics(folder) if record.get(SCCS) is not None}
 
 
+def _after_baseline(course: dict[int, float]) -> dict[int, float]:
+    return {step: value for step, value in course.items() if step}
+
+
 def _as_known(result: TrialResult, space: dict[str, BaseDistribution]) -> FrozenTrial:
     return create_trial(
         state=_STATES[result.state],
         params=result.settings,
         distributions=space,
         value=None if result.state == FAILED else result.sccs,
-        intermediate_values=result.course,
+        intermediate_values=_after_baseline(result.course),
     )
 
 
