@@ -11,6 +11,7 @@ published one. Writes a table, one row per substitution; killed, it goes on wher
 
 import argparse
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,8 @@ from simcsp.sequence.annotation import read_annotation
 from simcsp.sequence.assembly import match_contigs
 from simcsp.sequence.fasta import Genome
 from simcsp.sequence.files import require_readable
+from simcsp.sequence.transcripts import Transcript
+from simcsp.sequence.vcf import Record, read_records
 from simcsp.tally import Tally
 from simcsp.training.devices import describe, make_accelerator
 
@@ -43,20 +46,20 @@ def main() -> None:
     """Read, score, write."""
     asked = _parse()
     tally = Tally("variants", asked.file.name)
-    variants = _variants(asked, tally)
     genome = Genome(asked.fasta, _CACHE)
-    contig_of = match_contigs(
-        dict.fromkeys(one.contig for one in variants), genome.lengths, declared={}, fasta=asked.fasta, path=asked.file,
-        ignore_missing=True, tally=Tally("contigs", asked.fasta.name),
-    )  # fmt: skip
+    variants = _variants(asked, genome, tally)
+    contig_of = _contigs(variants, asked.file, genome)
     cut = cut_variants(variants, contig_of, genome, asked.file, asked.window, tally)
     say(str(tally))
     table = _table(cut, _scores(asked, cut))
     runs.write_text(asked.target, table.to_csv(sep="\t", index=False))
-    runs.write_json(asked.target.with_name(f"{asked.target.name}.json"), {**_settings(asked), "read": tally.as_dict()})
+    record = runs.read_json(_pieces(asked) / runs.RECORD)  # version, settings, hashes of inputs, device, libraries
+    runs.write_json(asked.target.with_name(f"{asked.target.name}.json"), {**record, "read": tally.as_dict()})
     shutil.rmtree(_pieces(asked))
+    if "label" in table and (missing := table.label.isna().sum()):
+        say(f"variants: {missing:,} of {len(table):,} have no label and are no part of the average precision")
     if "label" in table and table.label.nunique() > 1:
-        say(_precision(table, asked))
+        say(_precision(table[table.label.notna()].astype({"label": int}), asked))
     say(f"variants: {len(table):,} written to {asked.target}")
 
 
@@ -77,12 +80,24 @@ def _parse() -> argparse.Namespace:
     return asked
 
 
-def _variants(asked: argparse.Namespace, tally: Tally) -> list[Variant]:
+def _contigs(named: Iterable[Variant | Record | Transcript], path: Path, genome: Genome) -> dict[str, str]:
+    """Names in a file → contigs of the FASTA, whichever of their names they have."""
+    return match_contigs(
+        dict.fromkeys(one.contig for one in named), genome.lengths, declared={}, fasta=genome.path, path=path,
+        ignore_missing=True, tally=Tally("contigs", genome.path.name),
+    )  # fmt: skip
+
+
+def _variants(asked: argparse.Namespace, genome: Genome, tally: Tally) -> list[Variant]:
     if asked.form != "vcf":
         return read_variants(asked.file, asked.form, tally)
     if asked.annotation is None:
         raise InputError("a VCF does not say which strand and exon to look at", hint="Give --annotation")
-    found = read_vcf_variants(asked.file, read_annotation(asked.annotation).transcripts, _FARTHEST, tally)
+    transcripts = read_annotation(asked.annotation).transcripts
+    contig_of = _contigs(transcripts, asked.annotation, genome)
+    placed = [one._replace(contig=contig_of[one.contig]) for one in transcripts if one.contig in contig_of]
+    named = _contigs(read_records(asked.file), asked.file, genome)
+    found = read_vcf_variants(asked.file, placed, named, _FARTHEST, tally)
     if not found:
         raise InputError("no variant can be scored", path=asked.file, hint=f"Dropped {tally.reasons}")
     return found
@@ -95,7 +110,7 @@ def _scores(asked: argparse.Namespace, cut: VariantWindows) -> Array:
     accelerator = make_accelerator("fp32")
     folder = _pieces(asked)
     runs.lock(folder)
-    inputs = {str(path): runs.sha256(path) for path in (asked.file, asked.fasta)}
+    inputs = {str(path): runs.sha256(path) for path in (asked.file, asked.fasta, asked.annotation) if path}
     inputs |= initial_files(checkpoint)
     runs.open_stage(folder, _settings(asked), {**inputs, "device": describe(accelerator)})
 
@@ -129,8 +144,8 @@ def _table(cut: VariantWindows, scores: Array) -> pd.DataFrame:
         "kl": scores[:, 1] + scores[:, 2],
     }
     table = pd.DataFrame(columns)
-    labels = [one.label for one in cut.variants]
-    return table if None in labels else table.assign(label=labels)
+    labels = pd.array([one.label for one in cut.variants], dtype="Int64")
+    return table.assign(label=labels) if (~labels.isna()).any() else table
 
 
 def _precision(table: pd.DataFrame, asked: argparse.Namespace) -> str:

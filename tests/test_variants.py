@@ -54,6 +54,35 @@ def test_a_table_gets_scores_and_average_precision(
     assert "table.tsv: 60 variants read, 60 kept" in printed
     assert "without sites, share of label 1: 0.500" in printed
     assert not (files / "out.tsv.pieces").exists()
+    beside = runs.read_json(files / "out.tsv.json")
+    assert beside["inputs"][str(files / "genome.fa")] == runs.sha256(files / "genome.fa")
+    assert {"version", "settings", "environment", "read"} <= set(beside)
+    assert beside["inputs"]["device"]
+
+
+def test_a_missing_label_is_counted(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = (files / "table.tsv").read_text().splitlines()
+    (files / "table.tsv").write_text("\n".join([*lines[:-1], lines[-1][:-1]]) + "\n")
+    call(files, monkeypatch, "table", str(files / "table.tsv"))
+    assert pd.read_csv(files / "out.tsv", sep="\t").label.notna().sum() == 59
+    printed = capsys.readouterr().out
+    assert "1 of 60 have no label" in printed
+    assert "share of label 1" in printed
+
+
+def test_contigs_of_a_vcf_and_an_annotation_have_any_of_their_names(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters = (files / "genome.fa").read_text().splitlines()[1]
+    alt = "A" if letters[890] != "A" else "C"
+    (files / "calls.vcf").write_text(
+        f"##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n1\t891\tv\t{letters[890]}\t{alt}\t.\t.\t.\n"
+    )
+    (files / "genes.bed").write_text("chr1\t700\t1100\tt\t0\t+\t700\t1100\t0\t3\t50,30,50,\t0,180,350,\n")
+    call(files, monkeypatch, "vcf", str(files / "calls.vcf"), "--annotation", str(files / "genes.bed"))
+    assert pd.read_csv(files / "out.tsv", sep="\t").exon.tolist() == ["880-910"]
 
 
 def test_a_stopped_run_goes_on_with_the_pieces_that_are_there(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,7 @@ _LIBRARIES = (
     "scipy",
     "umap-learn",
     "igraph",
+    "optuna",
 )
 
 

@@ -153,7 +153,7 @@ def test_a_vcf_takes_the_nearest_internal_exon(tmp_path: Path) -> None:
         Transcript("u", "g", "chr1", "-", ((10, 30), (45, 60))),
     ]
     tally = Tally("variants", "")
-    found = read_vcf_variants(written(tmp_path, text), transcripts, 15, tally)
+    found = read_vcf_variants(written(tmp_path, text), transcripts, {"chr1": "chr1"}, 15, tally)
     assert [(one.position, one.alt, one.exon, one.strand) for one in found] == [
         (22, "G", (20, 30), "-"), (22, "C", (20, 30), "-"), (40, "T", (45, 60), "-"),
     ]  # fmt: skip

@@ -1,7 +1,7 @@
 """Variants of a VCF with the exon that each is judged by, and windows around either."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,12 +42,15 @@ class VariantWindows(NamedTuple):
     acceptor: Ints
 
 
-def read_vcf_variants(path: Path, transcripts: Iterable[Transcript], farthest: int, tally: Tally) -> list[Variant]:
+def read_vcf_variants(
+    path: Path, transcripts: Iterable[Transcript], contig_of: Mapping[str, str], farthest: int, tally: Tally
+) -> list[Variant]:
     """Substitutions of a VCF, each with the nearest internal exon of an annotation; one row for each allele.
 
     Args:
         path: plain or gzip.
-        transcripts: on contigs called as in the VCF.
+        transcripts: on contigs of the FASTA.
+        contig_of: name in the VCF → contig of the FASTA; what has none is left out.
         farthest: most nucleotides from the exon.
         tally: counts alleles and those that are left out.
 
@@ -63,7 +66,9 @@ def read_vcf_variants(path: Path, transcripts: Iterable[Transcript], farthest: i
                 tally.drop(reason, 1)
             elif len(record.ref) != 1 or len(alt) != 1:
                 tally.drop("not a substitution of one base by another", 1)
-            elif (nearest := _nearest(exons.get(record.contig), record.position, farthest)) is None:
+            elif record.contig not in contig_of:
+                tally.drop("contig not in the FASTA", 1)
+            elif (nearest := _nearest(exons.get(contig_of[record.contig]), record.position, farthest)) is None:
                 tally.drop(f"no internal exon within {farthest} nt", 1)
             else:
                 name, (start, end, strand) = record.columns[2], nearest

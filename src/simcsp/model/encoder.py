@@ -97,7 +97,7 @@ def load_checkpoint(folder: Path, *, dropout: float, tokens: int) -> PreTrainedM
     if tokens > longest:
         raise InputError(
             f"the checkpoint takes {longest} tokens, a window makes {tokens}", path=folder,
-            hint=f"Set data.window to at most {longest - 2}",
+            hint=f"Make data.window, or pretrain.lengths, at least {tokens - longest} nt shorter",
         )  # fmt: skip
     model: PreTrainedModel
     try:
