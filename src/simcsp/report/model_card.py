@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from simcsp.config import PhaseConfig, PretrainConfig
+from simcsp.report.markdown import markdown_table
 
 Kind = Literal["sequence", "token", "embedder"]
 
@@ -149,8 +150,8 @@ def _limits(card: Card) -> str:
 
 
 def _table(card: Card) -> str:
-    rows = [f"| {metric} | {site} | {value:.3f} | {on} |" for metric, site, value, on in card.metrics]
-    return "## Metrics\n\n" + "\n".join(["| metric | sites | value | measured on |", "|---|---|---|---|", *rows])
+    rows = [[metric, site, f"{value:.3f}", on] for metric, site, value, on in card.metrics]
+    return "## Metrics\n\n" + markdown_table(["metric", "sites", "value", "measured on"], rows)
 
 
 def _bullets(facts: Mapping[str, str]) -> str:

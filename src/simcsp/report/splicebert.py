@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from simcsp.report.markdown import markdown_table
+
 PUBLISHED_SITES = 20_000
 PUBLISHED_SCCS = 0.0369
 """Of splicebert-human.510nt before training, on pairs of Spliceator's windows (github.com/kest3869/SimCSP)."""
@@ -118,23 +120,21 @@ def comparison_page(
     """
     head = ["model", "layer or flank", "recipe", "NMI donor / acceptor", "published", "clusters",
             "apart: donor / acceptor", "published", "SCCS of [CLS]"]  # fmt: skip
-    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    for row in table.itertuples():
-        cells = [
-            row.model, str(row.layer), row.recipe, _pair(row.donor, row.acceptor),
+    rows = [
+        [
+            row.model, row.layer, row.recipe, _pair(row.donor, row.acceptor),
             _pair(row.donor_published, row.acceptor_published), f"{row.clusters:.0f}",
             _pair(row.donor_apart, row.acceptor_apart), _pair(row.donor_apart_published, row.acceptor_apart_published),
             "–" if pd.isna(row.sccs) else f"{row.sccs:.3f}",
-        ]  # fmt: skip
-        lines.append(f"| {' | '.join(cells)} |")
-    page = ["# NMI and SCCS of SpliceBERT", _comparable(sites, assembly), sources, "\n".join(lines)]
+        ]
+        for row in table.itertuples()
+    ]  # fmt: skip
+    page = ["# NMI and SCCS of SpliceBERT", _comparable(sites, assembly), sources, markdown_table(head, rows)]
     if agreements:
         known = {"splicebert-human.510nt": PUBLISHED_SCCS}
-        rows = [
-            f"| {model} | {recipe} | {value:.4f} | {known.get(model, '–')} |" for model, recipe, value in agreements
-        ]
         page.append("SCCS of the last layer's [CLS] on Spliceator's windows:")
-        page.append("\n".join(["| model | recipe | SCCS | published |", "|---|---|---|---|", *rows]))
+        found = [[model, recipe, f"{value:.4f}", known.get(model, "–")] for model, recipe, value in agreements]
+        page.append(markdown_table(["model", "recipe", "SCCS", "published"], found))
     return "\n\n".join(page) + "\n"
 
 

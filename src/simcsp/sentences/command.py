@@ -14,6 +14,7 @@ from simcsp.console import say
 from simcsp.metrics.layers import Sites, embedding_scores
 from simcsp.metrics.nmi import NmiSettings
 from simcsp.metrics.sccs import ceiling
+from simcsp.report.markdown import markdown_table
 from simcsp.sentences.encoder import embed_sentences, load_sentence_encoder, untrain
 from simcsp.sentences.labelled import Sentences, read_sentences
 from simcsp.sequence.sites import DONOR
@@ -76,6 +77,5 @@ def _scores(vectors: np.ndarray, sentences: Sentences, seed: int) -> dict[str, f
 
 
 def _table(found: dict[str, dict[str, float]]) -> str:
-    rows = [["encoder", *_SHOWN.values()], ["---"] * (1 + len(_SHOWN))]
-    rows += [[name, *(f"{scores[score]:.3f}" for score in _SHOWN)] for name, scores in found.items()]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    rows = [[name, *(f"{scores[score]:.3f}" for score in _SHOWN)] for name, scores in found.items()]
+    return markdown_table(["encoder", *_SHOWN.values()], rows)
