@@ -52,7 +52,8 @@ def branch_point_regression(table: BranchPoints, fold: Fold) -> NDArray[np.float
     scores = [average_precision_score(truth, model.predict_proba(held_out)[:, 1]) for model in models]
     best = models[int(np.argmax(scores))]
     features = _place_and_motif(table.tokens[fold.test])
-    return np.asarray(best.predict_proba(features.reshape(-1, features.shape[-1]))[:, 1].reshape(-1, REGION))
+    found = best.predict_proba(features.reshape(-1, features.shape[-1]))[:, 1]
+    return np.asarray(found.reshape(-1, REGION), dtype=np.float64)
 
 
 def _labelled_nucleotides(table: BranchPoints) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
