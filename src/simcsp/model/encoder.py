@@ -184,6 +184,18 @@ class SiteClassifier(EncoderWithHead):
         return logits.float(), embedding.float()
 
 
+def load_classifier(folder: Path, *, pooling: Pooling, layer: int, tokens: int) -> SiteClassifier:
+    """A fine-tuned classifier, without dropout, from the folder that it was saved to.
+
+    Raises:
+        InputError: as :func:`load_checkpoint`; the hashes in the folder are of encoder and head.
+    """
+    encoder = load_checkpoint(folder, dropout=0.0, tokens=tokens)
+    classifier = SiteClassifier(encoder, pooling=pooling, layer=layer, dropout=0.0, seed=0)
+    classifier.output.load_state_dict(load_file(folder / HEAD))
+    return classifier
+
+
 def _architecture(config: EncoderConfig, tokens: int) -> BertConfig | ModernBertConfig:
     size: dict[str, Any] = {
         "vocab_size": len(VOCABULARY),

@@ -20,7 +20,7 @@ from simcsp.prediction.haplotypes import (
     differences,
 )
 from simcsp.prediction.reference_check import is_mismatched, survey
-from simcsp.prediction.refused import HEAD, REFUSED, Refusal, account, refused_rows
+from simcsp.prediction.refused import HEAD, REFUSED, Refusal, finish_records, refused_rows
 from simcsp.prediction.scorer import Probabilities, Scorer
 from simcsp.sequence.fasta import Genome
 from simcsp.sequence.sites import SITE_NAMES
@@ -90,12 +90,10 @@ def score_variants(
             written.read += texts[VARIANTS].count("\n")
             output.append(texts)
             bar.update(len(part))
-    output.finish({"records": tally.as_dict(), "first unsorted line": seen.unsorted})
-    say(str(tally))
     if seen.unsorted:
         say(f"predict: records are not sorted from line {seen.unsorted} on; {VARIANTS} keeps their order, for tabix")
         say("    sort it first: bcftools sort")
-    say(account(tally, written.read))
+    finish_records(output, tally, written.read, {"first unsorted line": seen.unsorted})
 
 
 def _heads(header: Header, path: Path) -> dict[str, str]:
