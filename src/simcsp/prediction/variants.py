@@ -19,7 +19,7 @@ from simcsp.prediction.haplotypes import (
     delta_scores,
     differences,
 )
-from simcsp.prediction.reference_check import is_mismatched, survey
+from simcsp.prediction.reference_check import is_mismatched, is_unread, survey
 from simcsp.prediction.refused import HEAD, REFUSED, Refusal, finish_records, refused_rows
 from simcsp.prediction.scorer import Probabilities, Scorer
 from simcsp.sequence.fasta import Genome
@@ -149,6 +149,8 @@ def _why_refused(record: Record, genome: Genome, contigs: dict[str, str]) -> str
         return "no alternative allele"
     if is_mismatched(record, genome, contig):
         return "REF is not the base of the FASTA"
+    if is_unread(record, genome, contig):
+        return "the FASTA has N in the place of REF"
     reasons = [why_unreadable(record.ref, alt) for alt in record.alts]
     return reasons[0] if all(reasons) else ""
 
