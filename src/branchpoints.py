@@ -12,17 +12,12 @@ import argparse
 import re
 from pathlib import Path
 
-import numpy as np
-from accelerate import Accelerator
-from transformers import PreTrainedModel
-
 from simcsp import runs
 from simcsp.config import OptimiserConfig, as_plain
-from simcsp.console import progress, run_script, say, skip
+from simcsp.console import progress, run_script, say
 from simcsp.datasets.branch_points import BranchPoints, chromosome_folds, cut_regions, read_regions
-from simcsp.datasets.splits import Fold
 from simcsp.errors import InputError
-from simcsp.model.encoder import initial_files, load_checkpoint, random_encoder
+from simcsp.model.encoder import initial_files
 from simcsp.model.splicebert import initial_folder, published_name
 from simcsp.model.yardstick import branch_point_regression
 from simcsp.report.branch_points import branch_point_page, branch_point_scores
@@ -31,10 +26,9 @@ from simcsp.sequence.fasta import Genome
 from simcsp.sequence.files import require_readable
 from simcsp.tally import Tally
 from simcsp.training.devices import describe, make_accelerator
-from simcsp.training.token_classification import finetune_branch_points, planned_steps, write_nucleotides
+from simcsp.training.token_classification import RANDOM, TokenTuning, finetune_folds, write_nucleotides
 
-YARDSTICK, RANDOM = "logistic regression", "random"
-_DROPOUT = 0.1  # of hidden states while training, as in BERT
+YARDSTICK = "logistic regression"
 _MAX_UNREAD = 0.05  # share of N in a window
 _CACHE = runs.ROOT / "data" / "cache"
 
@@ -42,28 +36,28 @@ _CACHE = runs.ROOT / "data" / "cache"
 def main() -> None:
     """Read, fine-tune, score, write."""
     asked = _parse()
-    optimiser = OptimiserConfig(
-        learning_rate=asked.learning_rate, batch_size=asked.batch_size, weight_decay=asked.weight_decay
-    )
     folder = runs.run_folder(asked.run) / "branchpoints"
-    weights = {published_name(name) or name: initial_folder(name) for name in asked.weights if name != RANDOM}
-    accelerator = make_accelerator("auto")
-    if not _claim(asked, optimiser, weights, folder, describe(accelerator)):
+    models, tuning, accelerator = _models(asked.weights), _tuning(asked), make_accelerator("auto")
+    if not _claim(asked, models, tuning, folder, describe(accelerator)):
         return
     with runs.unclaimed_on_error(folder):
         table, tallies = _read(asked)
         folds = chromosome_folds(table, asked.folds)
-    _finetune(asked, optimiser, weights, table, folds, folder, accelerator)
+
+    def folder_of(model: str, fold: int) -> Path:
+        return folder / re.sub(r"[/ ]", "_", model) / f"fold-{fold}"
+
+    finetune_folds(models, table, folds, tuning, folder_of, accelerator)
     for k, fold in enumerate(progress(folds, "branchpoints: yardstick", unit="fold")):
-        target = _fold_folder(folder, YARDSTICK, k)
-        target.mkdir(parents=True, exist_ok=True)
-        write_nucleotides(target, table.take(fold.test), branch_point_regression(table, fold))
-    models = [*asked.weights, YARDSTICK]
-    scores = branch_point_scores({(m, k): _fold_folder(folder, m, k) for m in models for k in range(len(folds))})
+        folder_of(YARDSTICK, k).mkdir(parents=True, exist_ok=True)
+        write_nucleotides(folder_of(YARDSTICK, k), table.take(fold.test), branch_point_regression(table, fold))
+    names = [*models, YARDSTICK]
+    scores = branch_point_scores({(name, k): folder_of(name, k) for name in names for k in range(len(folds))})
     runs.write_text(folder / "scores.csv", scores.to_csv(index=False))
-    page = branch_point_page(scores, table=str(table), window=asked.window, sources=describe(accelerator))
+    sources = f"Branch points: {asked.branch_points.name}; genome: {asked.fasta.name}; {describe(accelerator)}."
+    page = branch_point_page(scores, table=str(table), window=asked.window, sources=sources)
     runs.write_text(folder / "table.md", page)
-    runs.close_stage(folder, {"models": models, "read": [tally.as_dict() for tally in tallies]})
+    runs.close_stage(folder, {"models": names, "read": [tally.as_dict() for tally in tallies]})
     say(f"{page}\nbranchpoints: written to {folder.relative_to(runs.ROOT)}")
 
 
@@ -87,20 +81,34 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _claim(
-    asked: argparse.Namespace, optimiser: OptimiserConfig, weights: dict[str, Path], folder: Path, device: str
-) -> bool:
+def _models(weights: list[str]) -> dict[str, Path]:
+    """Checkpoints by name; random weights have the architecture of the first."""
+    found = {published_name(name) or name: initial_folder(name) for name in weights if name != RANDOM}
+    if not found:
+        raise InputError("random weights need an architecture", hint="Give a checkpoint in --weights, too")
+    return found | ({RANDOM: next(iter(found.values()))} if RANDOM in weights else {})
+
+
+def _tuning(asked: argparse.Namespace) -> TokenTuning:
+    try:
+        optimiser = OptimiserConfig(
+            learning_rate=asked.learning_rate, batch_size=asked.batch_size, weight_decay=asked.weight_decay
+        )
+        return TokenTuning(optimiser=optimiser, epochs=asked.epochs, patience=asked.patience, seed=asked.seed)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def _claim(asked: argparse.Namespace, models: dict[str, Path], tuning: TokenTuning, folder: Path, device: str) -> bool:
     """Take the output folder, or say that it is complete."""
-    if not weights:
-        raise InputError("random weights need an architecture", hint="Give a checkpoint before random in --weights")
     files = (asked.fasta, asked.branch_points)
     for path in files:
         require_readable(path)
     inputs = {str(path): runs.sha256(path) for path in files}
-    for checkpoint in weights.values():
+    for checkpoint in models.values():
         inputs |= initial_files(checkpoint)
-    names = ("weights", "window", "folds", "epochs", "patience", "seed", "assembly")
-    settings = {name: getattr(asked, name) for name in names} | as_plain(optimiser)
+    settings = {"models": list(models), "window": asked.window, "folds": asked.folds, "assembly": asked.assembly}
+    settings |= as_plain(tuning)
     runs.lock(folder)
     state = runs.open_stage(folder, settings, {**inputs, "device": device})
     if state is runs.State.FINISHED:
@@ -120,41 +128,6 @@ def _read(asked: argparse.Namespace) -> tuple[BranchPoints, list[Tally]]:
     table = cut_regions(regions, contig_of, genome, path, asked.window, _MAX_UNREAD, introns)
     say(f"{introns}\nbranchpoints: {table}")
     return table, [introns, contigs]
-
-
-def _finetune(
-    asked: argparse.Namespace, optimiser: OptimiserConfig, weights: dict[str, Path], table: BranchPoints,
-    folds: list[Fold], folder: Path, accelerator: Accelerator,
-) -> None:  # fmt: skip
-    """Every model on every fold; finished folds are not repeated."""
-    jobs = [(name, k) for name in asked.weights for k in range(len(folds))]
-    planned = [planned_steps(fold, optimiser, asked.epochs) for fold in folds]
-    with progress(None, "branchpoints", unit="step", total=len(asked.weights) * sum(planned)) as bar:
-        for name, k in jobs:
-            target, seed = _fold_folder(folder, name, k), _seed(asked, k)
-            if (target / runs.DONE).exists():
-                skip(bar, planned[k])
-                continue
-            encoder = _encoder(published_name(name) or name, weights, asked.window, seed)
-            finetune_branch_points(
-                encoder, table, folds[k], optimiser, epochs=asked.epochs, patience=asked.patience, seed=seed,
-                folder=target, accelerator=accelerator, bar=bar,
-            )  # fmt: skip
-
-
-def _encoder(name: str, weights: dict[str, Path], window: int, seed: int) -> PreTrainedModel:
-    if name == RANDOM:
-        return random_encoder(next(iter(weights.values())), dropout=_DROPOUT, seed=seed)
-    return load_checkpoint(weights[name], dropout=_DROPOUT, tokens=window + 2)
-
-
-def _seed(asked: argparse.Namespace, fold: int) -> int:
-    """The same for every model, so that their comparison on a fold is paired."""
-    return int(np.random.SeedSequence([asked.seed, fold]).generate_state(1)[0])
-
-
-def _fold_folder(folder: Path, model: str, fold: int) -> Path:
-    return folder / re.sub(r"[/ ]", "_", model) / f"fold-{fold}"
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def test_a_short_region_ends_where_a_whole_one_does(tmp_path: Path) -> None:
 
 
 @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data(), length=st.integers(27, 60))
+@given(data=st.data(), length=st.integers(40, 60))
 def test_a_genome_and_its_reverse_complement_have_the_same_windows(
     tmp_path: Path, data: st.DataObject, length: int
 ) -> None:
@@ -190,3 +190,8 @@ def test_mercers_branch_points_have_the_letters_that_their_names_hold(real_data:
     assert len(found) == len(whole) == 41
     assert found == whole
     assert encode(b"A").tokens[0] == np.bincount(shown[cut_here.label == 1]).argmax()
+
+
+def test_a_window_must_hold_a_region_and_what_is_around_it(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="a window of 39 nt is too short"):
+        cut(genome_of("A" * 100, tmp_path), row(20, one_at(3), "+"), tmp_path, length=39)

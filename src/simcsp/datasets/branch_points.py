@@ -27,6 +27,7 @@ from simcsp.tally import Tally
 REGION = 27  # nucleotides that are asked about
 NEAREST = 18  # nt from the exon to the last of them; the intron's last nucleotide has 1
 UNKNOWN = -100
+SHORTEST_WINDOW = 40  # nt, a region and what a motif reaches on either side of it
 
 _LABELS = {"0": 0, "1": 1, "-100": UNKNOWN}
 _LEAST_A = 0.5  # share of branch points that are A; of Mercer's about 0.78, of other nucleotides about 0.28
@@ -118,13 +119,16 @@ def cut_regions(
         contig_of: name in their file → contig of the FASTA.
         genome: the FASTA.
         path: file of the regions, for errors.
-        length: of a window in nt, at least 27.
+        length: of a window in nt, at least 40.
         max_unread: largest share of N in a window.
         tally: counts those that have no window.
 
     Raises:
-        InputError: if a region ends beyond its contig, the branch points are no A in the FASTA, or no window is left.
+        InputError: if windows are too short, a region ends beyond its contig, the branch points are no A in the FASTA,
+            or no window is left.
     """
+    if length < SHORTEST_WINDOW:
+        raise InputError(f"a window of {length} nt is too short", hint=f"Give --window {SHORTEST_WINDOW} or more")
     rows: list[tuple[Tokens, list[int], str, str]] = []
     for region in regions:
         contig = contig_of.get(region.contig)
