@@ -13,6 +13,7 @@ from simcsp import runs
 from simcsp.config import EncoderConfig
 from simcsp.errors import InputError
 from simcsp.model.encoder import load_encoder, save_checkpoint
+from simcsp.training.devices import make_accelerator
 
 SPACING, CONTIGS = 100, 3
 
@@ -40,6 +41,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     save_checkpoint(load_encoder(small, 62, seed=1), tmp_path / "bert")
     monkeypatch.setattr(runs, "ROOT", tmp_path)
     monkeypatch.setattr(branchpoints, "_CACHE", tmp_path / "cache")
+    monkeypatch.setattr(branchpoints, "make_accelerator", lambda _: make_accelerator("fp32"))  # one per process
     return tmp_path
 
 
