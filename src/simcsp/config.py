@@ -548,6 +548,8 @@ class FinetuneConfig(OptimiserConfig):
         epochs: at most.
         patience: epochs without a better validation AUROC before a fold stops.
         labels: training windows used per fold, drawn at random; 0 uses all.
+        validation: validation windows used per fold, drawn at random; 0 uses all. They choose the epoch and logistic
+            regression's penalty, and calibrate probabilities, so few labels are few only if these are few, too.
         head_dropout: on the pooled embedding, before the classifier.
         frozen: train the classifier only; each encoder embeds every window once, without dropout.
         parallel: folds trained at the same time, each in a process with its share of the threads, and with a GPU of its
@@ -561,6 +563,7 @@ class FinetuneConfig(OptimiserConfig):
     epochs: int = 3
     patience: int = 2
     labels: int = 0
+    validation: int = 0
     head_dropout: float = 0.1
     frozen: bool = False
     parallel: int = 1
@@ -569,7 +572,7 @@ class FinetuneConfig(OptimiserConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         _require(self.epochs > 0 and self.patience > 0, "epochs and patience must be above 0")
-        _require(self.labels >= 0, "labels must not be negative; 0 uses all")
+        _require(self.labels >= 0 and self.validation >= 0, "labels and validation must not be negative; 0 uses all")
         _require(0 <= self.head_dropout < 1, "head_dropout is a share, 0 <= head_dropout < 1")
         _require(self.parallel > 0, "parallel must be above 0")
         _require(
@@ -651,14 +654,16 @@ class BudgetConfig:
         labels: training windows used per fold; 0 uses all.
         epochs: as in `finetune`: few labels need more of them.
         batch_size: likewise.
+        validation: validation windows used per fold; 0 uses all.
     """
 
     labels: int
     epochs: int
     batch_size: int
+    validation: int = 0
 
     def __post_init__(self) -> None:
-        FinetuneConfig(labels=self.labels, epochs=self.epochs, batch_size=self.batch_size)
+        FinetuneConfig(labels=self.labels, epochs=self.epochs, batch_size=self.batch_size, validation=self.validation)
 
 
 @dataclass(frozen=True, kw_only=True)
