@@ -37,10 +37,10 @@ def diagnose(description: str) -> None:
         say(str(finding))
         levels.append(finding.level)
     problems, warnings = levels.count(Level.PROBLEM), levels.count(Level.WARNING)
-    summary = f"doctor: {len(levels)} checks, {problems} problems, {warnings} warnings"
+    summary = f"doctor: {len(levels)} checks, problems: {problems}, warnings: {warnings}"
     if problems:
         raise InputError(summary, hint="Mend what is called a problem above, and run this again")
-    say(f"{summary}: SimCSP works here")
+    say(f"{summary}. SimCSP works here.")
 
 
 def _findings(config: RunConfig) -> Iterator[Finding]:
