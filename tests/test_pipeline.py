@@ -120,7 +120,7 @@ MOMENTS = (
     ("evaluate", "_selection_scores", 300),
     ("evaluate", "_fold_scores", 300),
     ("evaluate", "close_stage", 8),
-    ("report", "compare_with_baseline", 20),
+    ("report", "against_baseline", 20),
     ("report", "_figures", 25),
     ("report", "markdown_report", 10),
 )
@@ -240,7 +240,7 @@ def test_the_run_folder_holds_what_the_readme_promises(finished: Path) -> None:
     tiny = finished / "runs" / "tiny"
     assert {path.name for path in tiny.iterdir()} == {"pretrain", "finetune", "evaluation", "report"}
     assert {path.name for path in (tiny / "report").iterdir()} == {
-        "report.md", "metrics.json", "folds.csv", "comparisons.csv", "pretraining.csv", "layers.csv",
+        "report.md", "report.html", "metrics.json", "folds.csv", "comparisons.csv", "pretraining.csv", "layers.csv",
         "f1.png", "pretraining.png", "umap.png", "curves.png", "layers.png",
     }  # fmt: skip
     for model in MODELS:

@@ -13,6 +13,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from simcsp.config import CNN
 from simcsp.report.layout import umap_layout
 
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PURPLE = (
@@ -26,7 +27,7 @@ COLOURS = {
     "mlm_control": SKY,
     "joint": RED,
     "supervised": YELLOW,
-    "cnn": "0.5",
+    CNN: "0.5",
     "logistic_regression": BLACK,
 }
 TITLES = {
@@ -37,7 +38,7 @@ TITLES = {
     "mlm_control": "MLM control",
     "joint": "joint MLM + SimCSP",
     "supervised": "supervised SimCSP",
-    "cnn": "dilated CNN",
+    CNN: "dilated CNN",
     "logistic_regression": "logistic regression",
 }
 LAYER_SCORES = {"sccs": "SCCS", "nmi": "NMI", "probe_auroc": "linear probe, AUROC"}
