@@ -54,7 +54,8 @@ def plan(config: RunConfig) -> Iterator[str]:
         yield (
             f"--run {name} --pretrained {config.run}-{seed} --seed {seed} --split.seed {seed} "
             f"--data.name {config.data.name}-split-{seed} --finetune.labels {budget.labels} "
-            f"--finetune.epochs {budget.epochs} --finetune.batch_size {budget.batch_size}"
+            f"--finetune.epochs {budget.epochs} --finetune.batch_size {budget.batch_size} "
+            f"--finetune.validation {budget.validation}"
         )
 
 
@@ -106,9 +107,7 @@ def _read(name: str) -> Scored:
         settings={key: value for key, value in settings.items() if not _APART.fullmatch(key)},
         scores=scores,
         transfer=pd.read_csv(transfer, dtype={"fold": str}) if transfer.exists() else None,
-        test_to_train=test_to_train(
-            settings["split.folds"], manifest["split"]["windows per part"], settings["finetune.labels"]
-        ),
+        test_to_train=test_to_train(settings["split.folds"], manifest["split"]["windows per part"]),
         split_seed=settings["split.seed"],
         exposed=manifest["exposure"]["windows"] / manifest["exposure"]["of"],
         simulated=any(name.startswith("data.simulate.") for name in settings),

@@ -16,6 +16,7 @@ from simcsp import runs
 from simcsp.command_line import parse_config
 from simcsp.config import RunConfig, as_plain
 from simcsp.console import run_script, say
+from simcsp.datasets.splits import test_to_train
 from simcsp.metrics.classification import PUBLISHED_THRESHOLD
 from simcsp.report import distrust, figures
 from simcsp.report.answer import answer
@@ -33,7 +34,7 @@ from simcsp.report.facts import facts
 from simcsp.report.joined import contrastive_models, flat
 from simcsp.report.page import write_report
 from simcsp.report.recipes import recipes_section, transfer_section
-from simcsp.report.run_files import RunFiles, ratio, read_run
+from simcsp.report.run_files import RunFiles, read_run
 from simcsp.report.tables import fold_scores, layer_summary, metrics_json, site_means, window_intervals
 from simcsp.report.trajectory import (
     finetuning_figure,
@@ -54,10 +55,10 @@ def main() -> None:
     files = read_run(config)
     table = fold_scores(files.scores)
     threshold = PUBLISHED_THRESHOLD if config.published.logit_threshold else 0.5
-    test_to_train = ratio(config, files.manifest)
-    comparisons = against_baseline(table, test_to_train, window_intervals(files.predictions, threshold, config.seed))
+    ratio = test_to_train(config.split.folds, files.manifest["split"]["windows per part"])
+    comparisons = against_baseline(table, ratio, window_intervals(files.predictions, threshold, config.seed))
     recipes = table.drop(index=[name for name in config.pretrain.kept if name in table.index])
-    controlled = compare(of_one_run(recipes), {ONE_RUN: test_to_train}, ("f1", "auroc"), [CONTROL])
+    controlled = compare(of_one_run(recipes), {ONE_RUN: ratio}, ("f1", "auroc"), [CONTROL])
     pretraining = files.scores[files.scores.fold == "selection"].pivot_table(
         index="model", columns="metric", values="value", sort=False
     )

@@ -73,8 +73,7 @@ def compare(
 
     Args:
         scores: index (variant, model, seed, fold), one column per metric.
-        test_to_train: variant → test windows per window that a fold was really trained on; folds share training
-            windows, and the corrected test allows for it.
+        test_to_train: variant → test windows per training window of a fold, which the corrected test allows for.
         metrics: to compare.
         references: models that all others are compared with, where they are among them.
     """

@@ -9,7 +9,6 @@ import pandas as pd
 
 from simcsp import runs
 from simcsp.config import RunConfig
-from simcsp.datasets.splits import test_to_train
 from simcsp.stages import stage_folder
 from simcsp.training.log import read_metrics
 
@@ -51,7 +50,9 @@ def read_run(config: RunConfig) -> RunFiles:
     Raises:
         InputError: if a file is missing or damaged.
     """
-    pretrained, tuned, scored = (stage_folder(config, stage) for stage in ("pretrain", "finetune", "evaluation"))
+    pretrained, encoders, tuned, scored = (
+        stage_folder(config, stage) for stage in ("pretrain", "encoders", "finetune", "evaluation")
+    )
     phases = {name: read_metrics(pretrained / f"phase-{name}") for name in ("baseline", "contrast")}
     return RunFiles(
         manifest=runs.read_json(stage_folder(config, "prepare") / "manifest.json"),
@@ -60,16 +61,11 @@ def read_run(config: RunConfig) -> RunFiles:
         kept={metric: step for metric, (_, step) in runs.read_json(pretrained / runs.DONE)["best"].items()},
         phases={name: records for name, records in phases.items() if records},
         scores=pd.read_csv(scored / runs.SCORES, dtype={"fold": str}),
-        layers=pd.read_csv(scored / runs.LAYERS, dtype={"layer": str}),
-        layouts={name: pd.read_csv(scored / runs.SELECTION / name / runs.LAYOUT) for name in config.pretrain.encoders},
+        layers=pd.read_csv(encoders / runs.LAYERS, dtype={"layer": str}),
+        layouts={name: pd.read_csv(encoders / name / runs.LAYOUT) for name in config.pretrain.encoders},
         predictions={name: _test_windows(tuned / name) for name in runs.read_json(tuned / runs.DONE)["models"]},
         transfer=pd.read_csv(scored / runs.TRANSFERRED, dtype={"fold": str}) if config.data.transfer else None,
     )
-
-
-def ratio(config: RunConfig, manifest: Mapping[str, Any]) -> float:
-    """Test windows per window that a fold was trained on."""
-    return test_to_train(config.split.folds, manifest["split"]["windows per part"], config.finetune.labels)
 
 
 def _test_windows(folder: Path) -> pd.DataFrame:
