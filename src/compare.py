@@ -35,7 +35,8 @@ def main() -> None:
     """Compare the runs of a study, or those named, or print the plan of a study."""
     match sys.argv[1:]:
         case ["plan", *rest]:
-            print(*plan(parse_config(__doc__, rest)), sep="\n")  # for run.sh
+            words = [word for word in rest if word != "--dry-run"]  # run.sh hands on what it is given
+            print(*plan(parse_config(__doc__, words)), sep="\n")
         case ["runs", name, first, second, *others]:
             _write(name, [first, second, *others])
         case ["runs", *_]:

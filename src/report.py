@@ -50,7 +50,7 @@ from simcsp.training.log import read_metrics
 
 def main() -> None:
     """Write the report."""
-    config = parse_config(__doc__)
+    config = parse_config(__doc__, stage="report")
     finished_before(config, "report")
     files = read_run(config)
     table = fold_scores(files.scores)

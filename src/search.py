@@ -34,7 +34,7 @@ from simcsp.training.trials import FIXED, Search, TrialResult, require_searchabl
 
 def main() -> None:
     """Run the trials that are left, and write what came of them."""
-    config = parse_config(__doc__)
+    config = parse_config(__doc__, stage="search")
     accelerator = make_accelerator(config.precision)
     if not enter_stage(config, "search", {"device": describe(accelerator)}):
         return

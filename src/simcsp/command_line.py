@@ -16,13 +16,13 @@ import yaml  # type: ignore[import-untyped]
 from simcsp.config import RunConfig
 from simcsp.errors import InputError
 
-
 OPTIONS = """options of the run:
   --config FILE.yaml       how it differs from the defaults; of several files the later ones count
   --SECTION.SETTING VALUE  one setting, for instance --run try-2 --seed 1 --finetune.learning_rate 1e-4
   --print-config           print all settings as YAML, as files and overrides leave them
   --help-settings          say what every setting means, in hundreds of lines
 """
+_EVERY_SETTING = "See --help-settings for every setting"
 _DRY_RUN = "  --dry-run                show what is done, what is to do and how long it takes; write nothing\n"
 
 
@@ -55,7 +55,7 @@ def parse_config(description: str, arguments: list[str] | None = None, *, stage:
     try:
         parsed = parser.parse_args(_with_bases([word for word in words if not planned or word != "--dry-run"]))
         if unset := sorted(_unset(RunConfig, parsed)):
-            raise InputError(f"configuration: no value for {', '.join(unset)}", hint="See --help-settings for every setting")
+            raise InputError(f"configuration: no value for {', '.join(unset)}", hint=_EVERY_SETTING)
         settings = parser.instantiate(parsed)
         config = RunConfig(**{f.name: settings[f.name] for f in dataclasses.fields(RunConfig)})
     except (ValueError, TypeError, jsonargparse.ArgumentError) as error:
@@ -74,7 +74,7 @@ class _Parser(jsonargparse.ArgumentParser):
 
     options = OPTIONS
 
-    def format_help(self) -> str:
+    def format_help(self, formatter: argparse.HelpFormatter | None = None) -> str:  # noqa: ARG002
         """The short help."""
         usage = f"usage: python src/{Path(sys.argv[0]).name} --config FILE.yaml [--SECTION.SETTING VALUE …]"
         return f"{usage}\n\n{(self.description or '').strip()}\n\n{self.options}"
@@ -87,7 +87,7 @@ class _Parser(jsonargparse.ArgumentParser):
 class _HelpSettings(argparse.Action):
     """``--help-settings``."""
 
-    def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:
+    def __init__(self, option_strings: Sequence[str], **options: Any) -> None:
         super().__init__(option_strings, argparse.SUPPRESS, nargs=0, default=argparse.SUPPRESS, help=options["help"])
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
@@ -141,10 +141,10 @@ def _nearest(message: str) -> str:
     """Name the known key closest to the unknown one in an error of the parser."""
     unknown = re.search(r"[Oo]ption '([\w.-]+)'|unrecognized arguments: --([\w.-]+)", message)
     if unknown is None:
-        return "See --help-settings for every setting"
+        return _EVERY_SETTING
     name = next(group for group in unknown.groups() if group).rsplit(".", 1)[-1]
     close = difflib.get_close_matches(name, _known_keys(RunConfig), n=1)
-    return f"Did you mean {close[0]!r}" if close else "See --help-settings for every setting"
+    return f"Did you mean {close[0]!r}" if close else _EVERY_SETTING
 
 
 def _known_keys(cls: type) -> set[str]:

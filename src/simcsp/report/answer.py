@@ -45,7 +45,7 @@ def _sentence(candidates: Sequence[Comparison]) -> str:
     of = f", the best of {len(candidates)}," if len(candidates) > 1 else ""
     numbers = f"F1 {signed(best.difference)} (95 % interval {interval(best.low, best.high)}, p = {best.p_holm:.2g})"
     if not is_detected(best):
-        seen = f"{best.detectable:.3f} would have been seen"
+        seen = f"one of {best.detectable:.3f} would have been seen"
         return f"No difference was detected: {model}{of} against {reference}, {numbers}; {seen}."
     if best.difference < 0:
         return f"No, it is worse: {model}{of} against {reference}, {numbers}."
