@@ -5,7 +5,8 @@
 
 Weights are checkpoints, by their published names or folders; random stands for fresh weights of the architecture of the
 first of them. Folds are of whole chromosomes. Writes runs/<run>/branchpoints: table.md, table.html, scores.csv, and
-the model and predictions of every fold. Killed, it goes on where it was. docs/splicebert.md has the data and the protocol.
+the model and predictions of every fold. Killed, it goes on where it was. docs/splicebert.md has the data and the
+protocol.
 """
 
 import argparse
