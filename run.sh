@@ -34,6 +34,7 @@ usage: bash run.sh [COMMAND]
   shell [COMMAND…]  a shell, or one command, in the container if it runs, else in .venv
   help              this text
 
+With --dry-run, experiment, search and study show what they would do, and do nothing.
 PORT is TensorBoard's port on 127.0.0.1 (6006); PYTHON is the interpreter that .venv is made from.
 TEXT
 }
@@ -129,15 +130,19 @@ demo() {
   echo "The report is runs/demo/report/report.md"
 }
 
+is_dry_run() { # [WORDS…]: the plan of a stage holds those that it needs, so that one stage is asked for all
+  case " $* " in *" --dry-run "*) return 0 ;; *) return 1 ;; esac
+}
+
 experiment() { # CONFIG [OVERRIDES…]
   environment "$@"
-  bash pretrain.sh "$@"
+  is_dry_run "$@" || bash pretrain.sh "$@"
   bash finetune.sh "$@"
 }
 
 search() { # CONFIG [OVERRIDES…]
   environment "$@"
-  bash pretrain.sh "$@"
+  is_dry_run "$@" || bash pretrain.sh "$@"
   (source src/stages.sh && run_stage search "$@")
 }
 
@@ -146,10 +151,10 @@ study() { # CONFIG [OVERRIDES…]
   environment "$@"
   plan=$("${PYTHON:-python3}" src/compare.py plan --config "$@")
   while read -r -a overrides; do
-    bash pretrain.sh "$@" "${overrides[@]}" </dev/null
+    is_dry_run "$@" || bash pretrain.sh "$@" "${overrides[@]}" </dev/null
     bash finetune.sh "$@" "${overrides[@]}" </dev/null
   done <<<"$plan"
-  (source src/stages.sh && run_stage compare "$@")
+  is_dry_run "$@" || (source src/stages.sh && run_stage compare "$@")
 }
 
 doctor() { # [CONFIG] [OVERRIDES…]: what is there is looked at, nothing is installed

@@ -4,8 +4,9 @@
     python src/branchpoints.py --fasta … --branch-points … --weights runs/mine/pretrain/best_nmi random --window 200
 
 Weights are checkpoints, by their published names or folders; random stands for fresh weights of the architecture of the
-first of them. Folds are of whole chromosomes. Writes runs/<run>/branchpoints: table.md, scores.csv, and the model and
-predictions of every fold. Killed, it goes on where it was. docs/splicebert.md has the data and the protocol.
+first of them. Folds are of whole chromosomes. Writes runs/<run>/branchpoints: table.md, table.html, scores.csv, and
+the model and predictions of every fold. Killed, it goes on where it was. docs/splicebert.md has the data and the
+protocol.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from simcsp.model.encoder import initial_files
 from simcsp.model.splicebert import initial_folder, published_name
 from simcsp.model.yardstick import branch_point_regression
 from simcsp.report.branch_points import branch_point_page, branch_point_scores
+from simcsp.report.page import write_report
 from simcsp.sequence.assembly import match_contigs, require_assembly
 from simcsp.sequence.fasta import Genome
 from simcsp.sequence.files import require_readable
@@ -56,7 +58,7 @@ def main() -> None:
     runs.write_text(folder / "scores.csv", scores.to_csv(index=False))
     sources = f"Branch points: {asked.branch_points.name}; genome: {asked.fasta.name}; {describe(accelerator)}."
     page = branch_point_page(scores, table=str(table), window=asked.window, sources=sources)
-    runs.write_text(folder / "table.md", page)
+    write_report(folder, page, "table.md")
     runs.close_stage(folder, {"models": names, "read": [tally.as_dict() for tally in tallies]})
     say(f"{page}\nbranchpoints: written to {folder.relative_to(runs.ROOT)}")
 

@@ -5,14 +5,13 @@
     python src/compare.py plan --config configs/experiments/answer.yaml   # the overrides of each run, one line per run
     python src/compare.py runs layers-removed exp1 exp3 exp4         # any finished runs of the same windows
 
-Reads runs/<run>/evaluation of each; writes runs/<study or name>/report: report.md, scores.csv, comparisons.csv,
-transfer.csv, f1.png. Always made anew; it takes seconds.
+Reads runs/<run>/evaluation of each; writes runs/<study or name>/report: report.md, report.html, scores.csv,
+comparisons.csv, transfer.csv, f1.png. Always made anew; it takes seconds.
 """
 
 import re
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 import pandas as pd
 
@@ -22,8 +21,11 @@ from simcsp.config import BudgetConfig, RunConfig
 from simcsp.console import run_script, say
 from simcsp.datasets.splits import test_to_train
 from simcsp.errors import InputError
-from simcsp.report.joined import Scored, compare, joined_scores, joined_transfer, variants
-from simcsp.report.joined_page import answer, joined_figure, joined_report
+from simcsp.report.answer import answer
+from simcsp.report.comparisons import REFERENCES, as_frame, compare
+from simcsp.report.joined import METRICS, Scored, contrastive_models, flat, joined_scores, joined_transfer, variants
+from simcsp.report.joined_page import joined_figure, joined_report
+from simcsp.report.page import write_report
 
 # What makes no variant of a model: names, places, the seed and what follows from it, and other scripts' settings.
 _APART = re.compile(r"run|pretrained|processes|seed|split\.seed|data\.(name|root)|study\..*|search\..*")
@@ -33,7 +35,8 @@ def main() -> None:
     """Compare the runs of a study, or those named, or print the plan of a study."""
     match sys.argv[1:]:
         case ["plan", *rest]:
-            print(*plan(parse_config(__doc__, rest)), sep="\n")  # for run.sh
+            words = [word for word in rest if word != "--dry-run"]  # run.sh hands on what it is given
+            print(*plan(parse_config(__doc__, words)), sep="\n")
         case ["runs", name, first, second, *others]:
             _write(name, [first, second, *others])
         case ["runs", *_]:
@@ -70,7 +73,7 @@ def _write(name: str, members: list[str]) -> None:
     scored = [_read(member) for member in members]
     scores, transfer = joined_scores(scored), joined_transfer(scored)
     ratios = dict(zip(variants(scored), (run.test_to_train for run in scored), strict=True))
-    comparisons = compare(scores, ratios)
+    comparisons = compare(scores, ratios, METRICS, REFERENCES)
     target = runs.run_folder(name) / "report"
     if (target.parent / "evaluation").exists():
         raise InputError(
@@ -78,12 +81,13 @@ def _write(name: str, members: list[str]) -> None:
         )
     with runs.whole_folder(target) as folder:
         scores.to_csv(folder / "scores.csv")
-        comparisons.to_csv(folder / "comparisons.csv", index=False)
+        as_frame(comparisons).to_csv(folder / "comparisons.csv", index=False)
         transfer.to_csv(folder / "transfer.csv")
         joined_figure(scores).savefig(folder / "f1.png")
-        runs.write_text(folder / "report.md", joined_report(name, scored, scores, comparisons, transfer))
-    say(f"compare: {answer(comparisons, scored).replace('**', '')}")
-    say(f"compare: written to {(target / 'report.md').relative_to(runs.ROOT)}")
+        write_report(folder, joined_report(name, scored, scores, comparisons, transfer))
+    said = answer(comparisons, *contrastive_models(run.settings for run in scored))
+    say(f"compare: {said.replace('**', '')}")
+    say(f"compare: written to {(target / 'report.html').relative_to(runs.ROOT)}")
 
 
 def _read(name: str) -> Scored:
@@ -95,7 +99,7 @@ def _read(name: str) -> Scored:
     folder = runs.run_folder(name)
     if not (folder / "evaluation" / runs.DONE).exists():
         raise InputError("this run has not been evaluated", path=folder, hint="bash finetune.sh does that")
-    settings = dict(_flat(runs.read_json(folder / "evaluation" / runs.CONFIG)))
+    settings = dict(flat(runs.read_json(folder / "evaluation" / runs.CONFIG)))
     scores = pd.read_csv(folder / "evaluation" / runs.SCORES, dtype={"fold": str})
     transfer = folder / "evaluation" / runs.TRANSFERRED
     manifest = runs.read_json(runs.prepared_folder(settings["data.name"]) / "manifest.json")
@@ -106,16 +110,10 @@ def _read(name: str) -> Scored:
         scores=scores,
         transfer=pd.read_csv(transfer, dtype={"fold": str}) if transfer.exists() else None,
         test_to_train=test_to_train(settings["split.folds"], manifest["split"]["windows per part"]),
+        split_seed=settings["split.seed"],
+        exposed=manifest["exposure"]["windows"] / manifest["exposure"]["of"],
+        simulated=any(name.startswith("data.simulate.") for name in settings),
     )
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted name and value of every setting."""
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 if __name__ == "__main__":

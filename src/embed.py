@@ -49,7 +49,7 @@ def main() -> None:
     if sys.argv[1:2] == ["layers"]:
         _score_one(parse_config(__doc__, sys.argv[2:]))
     else:
-        _score_encoders(parse_config(__doc__))
+        _score_encoders(parse_config(__doc__, stage="encoders"))
 
 
 def _score_encoders(config: RunConfig) -> None:

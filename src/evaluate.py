@@ -46,7 +46,7 @@ def main() -> None:
         case ["sentences"]:
             score_sentences(sys.argv[2:])
         case _:
-            _score_models(parse_config(__doc__))
+            _score_models(parse_config(__doc__, stage="evaluation"))
 
 
 def _audit_split(config: RunConfig) -> None:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from simcsp import runs
-from simcsp.command_line import parse_config
+from simcsp.command_line import OPTIONS, parse_config
 from simcsp.config import CNN, RunConfig
 from simcsp.console import run_script, say
 from simcsp.datasets.splits import selection_rows
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def _parse(arguments: list[str]) -> tuple[argparse.Namespace, RunConfig]:
-    parser = argparse.ArgumentParser(prog="export.py", description=__doc__, allow_abbrev=False,
+    parser = argparse.ArgumentParser(prog="export.py", description=__doc__, epilog=OPTIONS, allow_abbrev=False,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("what", choices=("classifier", "embedder"))
     parser.add_argument("model", help="an initialisation of the run, but cnn; an embedder is not random")

@@ -29,7 +29,7 @@ YARDSTICK = "logistic_regression"
 
 def main() -> None:
     """Fine-tune everything the configuration asks for."""
-    config = parse_config(__doc__)
+    config = parse_config(__doc__, stage="finetune")
     if not enter_stage(config, "finetune", {"device": describe(make_accelerator(config.precision))}):
         return
     work = CrossValidation(config)

@@ -1,8 +1,8 @@
 """Read genomes, annotations and window files; write a corpus and labelled windows to data/prepared/<name>.
 
     python src/prepare.py --config configs/demo.yaml
-    python src/prepare.py --config configs/my_genome.yaml --data.window 400
-    python src/prepare.py --config configs/demo.yaml --print_config
+    python src/prepare.py --config configs/human.yaml --data.window 400
+    python src/prepare.py --config configs/demo.yaml --print-config
     python src/prepare.py download hg38                                  # public data by name; --list shows all
 
 Prints what every source held, what was kept, and what was dropped and why; the same goes into manifest.json, with the
@@ -44,7 +44,7 @@ def main() -> None:
     if sys.argv[1:2] == ["download"]:
         download(sys.argv[2:])
         return
-    config = parse_config(__doc__)
+    config = parse_config(__doc__, stage="prepare")
     _simulate(config)
     if enter_stage(config, "prepare", _input_hashes(config)):
         target = stage_folder(config, "prepare")

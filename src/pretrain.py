@@ -37,7 +37,7 @@ from simcsp.training.processes import in_own_processes
 
 def main() -> None:
     """Run both phases."""
-    config = parse_config(__doc__)
+    config = parse_config(__doc__, stage="pretrain")
     initial = initial_folder(config.encoder.init)  # before the processes that read it
     if in_own_processes(config.processes):
         return

@@ -4,7 +4,7 @@
     python src/search.py --config configs/experiments/exp2.yaml --search.trials 40 --run exp2-longer
 
 Reads data/prepared and runs/<run>/pretrain; writes runs/<run>/search: a folder per trial, trials.csv, best.yaml,
-report.md. Interrupted, it goes on with the trial at hand. What was found is tried on the folds by
+report.md, report.html. Interrupted, it goes on with the trial at hand. What was found is tried on the folds by
 
     bash pretrain.sh configs/experiments/exp2.yaml --config runs/exp2/search/best.yaml --run exp2-best
     bash finetune.sh configs/experiments/exp2.yaml --config runs/exp2/search/best.yaml --run exp2-best
@@ -25,6 +25,7 @@ from simcsp.datasets.corpus import Corpus
 from simcsp.datasets.pairs import load_pairs
 from simcsp.datasets.splits import selection_rows
 from simcsp.datasets.windows import load_windows
+from simcsp.report.page import write_report
 from simcsp.report.search import best_trial, history_figure, nested, search_report, slices_figure, trials_table
 from simcsp.stages import enter_stage, stage_folder
 from simcsp.training.devices import describe, make_accelerator
@@ -33,7 +34,7 @@ from simcsp.training.trials import FIXED, Search, TrialResult, require_searchabl
 
 def main() -> None:
     """Run the trials that are left, and write what came of them."""
-    config = parse_config(__doc__)
+    config = parse_config(__doc__, stage="search")
     accelerator = make_accelerator(config.precision)
     if not enter_stage(config, "search", {"device": describe(accelerator)}):
         return
@@ -66,7 +67,7 @@ def _write(config: RunConfig, results: list[TrialResult], folder: Path) -> None:
     for name, figure in {"history": history_figure(results), "slices": slices_figure(table)}.items():
         with runs.whole_file(folder / f"{name}.png") as partial:
             figure.savefig(partial, format="png")
-    runs.write_text(folder / "report.md", search_report(config.run, table))
+    write_report(folder, search_report(config.run, table))
 
 
 if __name__ == "__main__":

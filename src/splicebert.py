@@ -8,7 +8,7 @@
 
 Sites are rows of BED6 whose names end in a label (docs/data.md, format sites). Weights are fetched by their names, or
 folders. Every model is measured by the published recipe and by the corrected one (docs/splicebert.md). Writes
-runs/<run>/splicebert: table.csv and table.md. Killed, it goes on where it was.
+runs/<run>/splicebert: table.csv, table.md, table.html. Killed, it goes on where it was.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from simcsp import runs
 from simcsp.console import run_script, say
 from simcsp.model.encoder import initial_files
 from simcsp.model.splicebert import initial_folder, published_name
+from simcsp.report.page import write_report
 from simcsp.report.splicebert import comparison, comparison_page
 from simcsp.sequence.assembly import identify
 from simcsp.sequence.fasta import Genome
@@ -59,7 +60,7 @@ def main() -> None:
     sources = f"Sites: {asked.sites.name}; genome: {asked.fasta.name}; {describe(accelerator)}."
     genome = identify(Genome(asked.fasta, _CACHE).lengths) or "an unknown assembly"
     page = comparison_page(found, agreed, sites=len(table.label), assembly=genome, sources=sources)
-    runs.write_text(folder / "table.md", page)
+    write_report(folder, page, "table.md")
     runs.close_stage(folder, {"rows": len(rows)})
     say(f"{page}\nsplicebert: written to {folder.relative_to(runs.ROOT)}")
 

@@ -33,6 +33,17 @@ run_stage() { # STAGE [CONFIG] [OVERRIDES…]
   return "$status"
 }
 
+run_stages() { # STAGES [CONFIG] [OVERRIDES…]: in turn; with --dry-run the last one alone, which plans for all it needs
+  local names=$1 name
+  shift
+  if is_dry_run "$@"; then names=${names##* }; fi
+  for name in $names; do run_stage "$name" "$@"; done
+}
+
+is_dry_run() { # [WORDS…]
+  case " $* " in *" --dry-run "*) return 0 ;; *) return 1 ;; esac
+}
+
 installed='import importlib.util as u, sys; sys.exit(any(u.find_spec(m) is None for m in sys.argv[1:]))'
 "$python" -c "$installed" torch transformers datasets jsonargparse 2>/dev/null || {
   end_if_stopped 0

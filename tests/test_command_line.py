@@ -204,9 +204,23 @@ def test_argument_without_a_name_is_refused() -> None:
         parse_config("A stage.", ["configs/demo.yaml"])
 
 
-def test_help_documents_every_section_and_succeeds(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_is_short_and_names_the_long_one(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         parse_config("A stage.", ["--help"])
+    assert exit_.value.code == 0
+    shown = capsys.readouterr().out
+    assert len(shown.splitlines()) < 15
+    for name in ("A stage.", "--config", "--SECTION.SETTING", "--print-config", "--help-settings"):
+        assert name in shown
+    assert "--dry-run" not in shown  # it is of stages
+    with pytest.raises(SystemExit):
+        parse_config("A stage.", ["--help"], stage="pretrain")
+    assert "--dry-run" in capsys.readouterr().out
+
+
+def test_the_long_help_documents_every_section_and_succeeds(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        parse_config("A stage.", ["--help-settings"])
     assert exit_.value.code == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "A stage." in shown
@@ -218,7 +232,7 @@ def test_help_documents_every_section_and_succeeds(capsys: pytest.CaptureFixture
 def test_printed_settings_can_be_read_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     demo = ["--config", str(ROOT / "configs" / "demo.yaml"), "--seed", "5"]
     with pytest.raises(SystemExit) as exit_:
-        parse_config("A stage.", [*demo, "--print_config"])
+        parse_config("A stage.", [*demo, "--print-config"])
     assert exit_.value.code == 0
     (tmp_path / "printed.yaml").write_text(capsys.readouterr().out)
     printed = parse_config("A stage.", ["--config", str(tmp_path / "printed.yaml")])

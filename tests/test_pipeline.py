@@ -21,6 +21,8 @@ from nbclient import NotebookClient
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
+from simcsp.command_line import parse_config
+from simcsp.planning.work import folds, phases
 from simcsp.runs import sha256
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -120,7 +122,7 @@ MOMENTS = (
     ("embed", "_score_encoder", 300),
     ("evaluate", "_fold_scores", 300),
     ("evaluate", "close_stage", 8),
-    ("report", "compare_with_baseline", 20),
+    ("report", "against_baseline", 20),
     ("report", "_figures", 25),
     ("report", "markdown_report", 10),
 )
@@ -240,7 +242,7 @@ def test_the_run_folder_holds_what_the_readme_promises(finished: Path) -> None:
     tiny = finished / "runs" / "tiny"
     assert {path.name for path in tiny.iterdir()} == {"pretrain", "encoders", "finetune", "evaluation", "report"}
     assert {path.name for path in (tiny / "report").iterdir()} == {
-        "report.md", "metrics.json", "folds.csv", "comparisons.csv", "pretraining.csv", "layers.csv",
+        "report.md", "report.html", "metrics.json", "folds.csv", "comparisons.csv", "pretraining.csv", "layers.csv",
         "f1.png", "pretraining.png", "umap.png", "curves.png", "layers.png",
     }  # fmt: skip
     for model in MODELS:
@@ -248,6 +250,31 @@ def test_the_run_folder_holds_what_the_readme_promises(finished: Path) -> None:
             names = {path.name for path in (tiny / "finetune" / model / f"fold-{fold}").iterdir()}
             assert {"best", "predictions.parquet", "test_embeddings.npz", "metrics.jsonl", "done.json"} <= names
             assert not any(name.startswith("checkpoint-") for name in names)
+
+
+def test_the_plan_of_a_run_is_what_it_logs(finished: Path) -> None:
+    tiny, config = finished / "runs" / "tiny", parse_config("", ["--config", str(ROOT / CONFIG)])
+    sizes = json.loads((finished / "data" / "prepared" / "tiny" / "manifest.json").read_text())["split"]
+
+    def last_step(folder: Path) -> int:
+        return int(json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])["step"])
+
+    for phase in phases(config):
+        folder = tiny / "pretrain" / f"phase-{phase.name}"
+        assert last_step(folder) == phase.steps
+        records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        assert sum("validation/sccs" in record for record in records) == phase.measurements
+    for number, fold in enumerate(folds(config, sizes["windows per part"])):
+        assert last_step(tiny / "finetune" / "baseline" / f"fold-{number}") == fold.steps
+
+
+def test_a_dry_run_leaves_a_finished_run_as_it_was(finished: Path) -> None:
+    files = (path for folder in ("runs", "data") for path in sorted((finished / folder).rglob("*")) if path.is_file())
+    before = {path: sha256(path) for path in files}
+    done = run(finished, "finetune.sh", CONFIG, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("  ")] == ["finished"] * 5 + ["to"]
+    assert all(sha256(path) == digest for path, digest in before.items())
 
 
 def test_metrics_json_has_folds_means_and_comparisons(finished: Path) -> None:

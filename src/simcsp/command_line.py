@@ -1,5 +1,6 @@
 """From YAML and the command line to a configuration."""
 
+import argparse
 import dataclasses
 import difflib
 import os
@@ -15,33 +16,85 @@ import yaml  # type: ignore[import-untyped]
 from simcsp.config import RunConfig
 from simcsp.errors import InputError
 
+OPTIONS = """options of the run:
+  --config FILE.yaml       how it differs from the defaults; of several files the later ones count
+  --SECTION.SETTING VALUE  one setting, for instance --run try-2 --seed 1 --finetune.learning_rate 1e-4
+  --print-config           print all settings as YAML, as files and overrides leave them
+  --help-settings          say what every setting means, in hundreds of lines
+"""
+_EVERY_SETTING = "See --help-settings for every setting"
+_DRY_RUN = "  --dry-run                show what is done, what is to do and how long it takes; write nothing\n"
 
-def parse_config(description: str, arguments: list[str] | None = None) -> RunConfig:
+
+def parse_config(description: str, arguments: list[str] | None = None, *, stage: str = "") -> RunConfig:
     """Read ``--config FILE.yaml`` and overrides ``--section.field value`` into a :class:`RunConfig`.
 
-    ``--print_config`` prints the resolved settings, ``--help`` documents every one of them.
+    Args:
+        description: of the script, with examples: what ``--help`` shows.
+        arguments: those of the command line if not given.
+        stage: that the script is for; with it, ``--dry-run`` prints the plan of that stage and of all it needs, and
+            ends the script.
 
     Raises:
         InputError: on a missing or malformed file, an unknown key, or a value that makes no sense.
     """
-    parser = jsonargparse.ArgumentParser(
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    planned = bool(stage) and "--dry-run" in words
+    parser = _Parser(
         description=description,
         exit_on_error=False,
         allow_abbrev=False,
         formatter_class=jsonargparse.DefaultHelpFormatter,
+        print_config="--print-config",
     )
+    parser.options = OPTIONS + (_DRY_RUN if stage else "")
+    parser.add_argument("--help-settings", action=_HelpSettings, help="show this and end")
     parser.add_argument("--config", action="config", help="YAML file that says how this run differs from the defaults")
     parser.add_argument("--base", help="in a YAML file: another one, relative to it, that this one builds on")
     parser.add_class_arguments(RunConfig)
     try:
-        parsed = parser.parse_args(_with_bases(sys.argv[1:] if arguments is None else arguments))
+        parsed = parser.parse_args(_with_bases([word for word in words if not planned or word != "--dry-run"]))
         if unset := sorted(_unset(RunConfig, parsed)):
-            raise InputError(f"configuration: no value for {', '.join(unset)}", hint="See --help for every setting")
+            raise InputError(f"configuration: no value for {', '.join(unset)}", hint=_EVERY_SETTING)
         settings = parser.instantiate(parsed)
-        return RunConfig(**{f.name: settings[f.name] for f in dataclasses.fields(RunConfig)})
+        config = RunConfig(**{f.name: settings[f.name] for f in dataclasses.fields(RunConfig)})
     except (ValueError, TypeError, jsonargparse.ArgumentError) as error:
         message = " ".join(str(error).split()).rstrip(".")
         raise InputError(f"configuration: {message}", hint=_nearest(message)) from error
+    if planned:
+        from simcsp.planning.plan import plan_page  # noqa: PLC0415 - times real steps: only who asks for it loads torch
+
+        print(plan_page(config, stage))
+        sys.exit(0)
+    return config
+
+
+class _Parser(jsonargparse.ArgumentParser):
+    """Its help is one screen: what the script does, and the options that no setting is."""
+
+    options = OPTIONS
+
+    def format_help(self, formatter: argparse.HelpFormatter | None = None) -> str:  # noqa: ARG002
+        """The short help."""
+        usage = f"usage: python src/{Path(sys.argv[0]).name} --config FILE.yaml [--SECTION.SETTING VALUE …]"
+        return f"{usage}\n\n{(self.description or '').strip()}\n\n{self.options}"
+
+    def format_settings(self) -> str:
+        """Every setting with its type, default and meaning."""
+        return str(super().format_help())
+
+
+class _HelpSettings(argparse.Action):
+    """``--help-settings``."""
+
+    def __init__(self, option_strings: Sequence[str], **options: Any) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, default=argparse.SUPPRESS, help=options["help"])
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        """Print and end."""
+        assert isinstance(parser, _Parser)  # noqa: S101 - it is added to no other
+        print(parser.format_settings())
+        parser.exit()
 
 
 def _with_bases(arguments: Sequence[str]) -> list[str]:
@@ -88,10 +141,10 @@ def _nearest(message: str) -> str:
     """Name the known key closest to the unknown one in an error of the parser."""
     unknown = re.search(r"[Oo]ption '([\w.-]+)'|unrecognized arguments: --([\w.-]+)", message)
     if unknown is None:
-        return "See --help for every setting"
+        return _EVERY_SETTING
     name = next(group for group in unknown.groups() if group).rsplit(".", 1)[-1]
     close = difflib.get_close_matches(name, _known_keys(RunConfig), n=1)
-    return f"Did you mean {close[0]!r}" if close else "See --help for every setting"
+    return f"Did you mean {close[0]!r}" if close else _EVERY_SETTING
 
 
 def _known_keys(cls: type) -> set[str]:

@@ -217,6 +217,16 @@ def open_stage(folder: Path, settings: dict[str, Any], inputs: dict[str, str]) -
     return State.FINISHED if (folder / DONE).exists() else State.UNFINISHED
 
 
+def peek_stage(folder: Path, settings: dict[str, Any]) -> tuple[State, list[str]]:
+    """What a stage would find in a folder, and how its settings differ from those that made it; nothing is written."""
+    if not (folder / RECORD).exists():
+        return State.NEW, []
+    state = State.FINISHED if (folder / DONE).exists() else State.UNFINISHED
+    wanted = {"version": __version__, "settings": finite(settings)}
+    found = read_json(folder / RECORD)
+    return state, sorted(_differences({key: found.get(key) for key in wanted}, wanted))
+
+
 def finished_stage(folder: Path, settings: dict[str, Any]) -> str:
     """Vouch for the output of an earlier stage.
 

@@ -16,7 +16,7 @@ SETTINGS = {
     "report": (),
     "search": ("seed", "precision", "compile", "encoder", "pretrain", "nmi", "published", "search"),
 }
-_NEEDS = {
+NEEDS = {
     "prepare": (),
     "pretrain": ("prepare",),
     "encoders": ("prepare", "pretrain"),
@@ -53,7 +53,7 @@ def finished_before(config: RunConfig, stage: str) -> dict[str, str]:
         InputError: if one of them has not finished, or was run with other settings.
     """
     return {
-        name: runs.finished_stage(stage_folder(config, name), stage_settings(config, name)) for name in _NEEDS[stage]
+        name: runs.finished_stage(stage_folder(config, name), stage_settings(config, name)) for name in NEEDS[stage]
     }
 
 

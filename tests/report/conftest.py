@@ -1,6 +1,10 @@
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
+
+from simcsp.report.comparisons import Comparison
 
 MODELS = ("baseline", "best_sccs", "best_nmi", "random", "logistic_regression")
 F1 = {
@@ -53,3 +57,16 @@ def layers() -> pd.DataFrame:
         ],
         columns=["model", "layer", "pooling", "sccs", "nmi", "probe_auroc", "weights"],
     )
+
+
+@pytest.fixture
+def compared() -> Callable[..., Comparison]:
+    """``compared(model, difference, p, reference, variant)``: a comparison on F1 that came out so."""
+
+    def make(model: str, difference: float, p: float, reference: str = "baseline", variant: str = "v") -> Comparison:
+        return Comparison(
+            variant=variant, reference=reference, model=model, metric="f1", pairs=5, difference=difference,
+            low=difference - 0.01, high=difference + 0.01, p=p, p_folds=p, effect=1.0, detectable=0.023, p_holm=p,
+        )  # fmt: skip
+
+    return make

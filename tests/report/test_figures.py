@@ -1,5 +1,6 @@
 from collections.abc import Mapping
 from io import BytesIO
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,42 @@ def test_every_model_has_a_title_and_a_colour_of_its_own() -> None:
     models = {*PRETRAINED, *UNTRAINED, "mlm_control", "joint", "supervised", "logistic_regression"}
     assert set(COLOURS) == set(TITLES) == models
     assert len({to_rgb(colour) for colour in COLOURS.values()}) == len(set(TITLES.values())) == len(models)
+
+
+# Linear RGB as seen without one kind of cone (Machado, Oliveira & Fernandes 2009, severity 1).
+SEEN = {
+    "trichromat": np.eye(3),
+    "protanope": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranope": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanope": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])  # of sRGB
+
+
+def linear(colour: str) -> NDArray[np.float64]:
+    values = np.array(to_rgb(colour))
+    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+
+
+def lab(rgb: NDArray[np.float64]) -> NDArray[np.float64]:
+    """CIE L*a*b* of linear RGB under D65."""
+    x, y, z = np.cbrt(TO_XYZ @ np.clip(rgb, 1e-3, 1) / [0.9505, 1.0, 1.089])
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("reader", SEEN)
+@pytest.mark.parametrize(
+    "colours", [COLOURS, {name: colour for name, *_, colour, _ in figures._CLASSES}], ids=["models", "classes"]
+)
+def test_colours_are_told_apart_by_colour_blind_readers(reader: str, colours: Mapping[str, str]) -> None:
+    seen = {name: lab(np.array(SEEN[reader]) @ linear(colour)) for name, colour in colours.items()}
+    apart = {(a, b): float(np.linalg.norm(seen[a] - seen[b])) for a, b in combinations(seen, 2)}
+    assert {pair: distance for pair, distance in apart.items() if distance < 15} == {}
+
+
+def test_colours_are_seen_on_white_paper() -> None:
+    luminance = {name: float(TO_XYZ[1] @ linear(colour)) for name, colour in COLOURS.items()}
+    assert {name: value for name, value in luminance.items() if 1.05 / (value + 0.05) < 2.2} == {}
 
 
 def test_classes_of_the_layout_differ_in_colour() -> None:

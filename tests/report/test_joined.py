@@ -1,4 +1,5 @@
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -6,8 +7,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from simcsp.report.joined import Scored, compare, contrastive_models, joined_scores, joined_transfer, variants
-from simcsp.report.joined_page import answer, joined_figure, joined_report
+from simcsp.report.answer import answer
+from simcsp.report.comparisons import REFERENCES, Comparison, as_frame, compare
+from simcsp.report.joined import METRICS, Scored, contrastive_models, joined_scores, joined_transfer, variants
+from simcsp.report.joined_page import joined_figure, joined_report
 
 RATIO = 2 / 7
 RECIPES = [
@@ -45,6 +48,15 @@ def transfer_of(scores: pd.DataFrame) -> pd.DataFrame:
     return scores.assign(species="fly")
 
 
+def compared(scores: pd.DataFrame, metrics: Sequence[str] = METRICS) -> list[Comparison]:
+    variants = dict.fromkeys(scores.index.get_level_values("variant"), RATIO)
+    return compare(scores, variants, metrics, REFERENCES)
+
+
+def answered(runs: list[Scored], metrics: Sequence[str] = METRICS) -> str:
+    return answer(compared(joined_scores(runs), metrics), *contrastive_models(run.settings for run in runs))
+
+
 RUNS = [scored(labels, seed, scores_of(seed, 0.1 if labels else 0.0)) for labels in (200, 0) for seed in (0, 1)]
 
 
@@ -66,7 +78,7 @@ def test_scores_are_by_variant_model_seed_and_fold() -> None:
 
 def test_comparison_is_the_corrected_t_test_over_folds_and_seeds_worked_by_hand() -> None:
     """Differences 0.03, 0.02, 0.04, 0.05: mean 0.035, variance 0.000167, three degrees of freedom."""
-    table = compare(joined_scores(RUNS), dict.fromkeys(("200 labels", "all labels"), RATIO))
+    table = as_frame(compared(joined_scores(RUNS)))
     rows = table[(table.reference == "mlm_control") & (table.metric == "f1")].set_index(["variant", "model"])
     found = rows.loc[("all labels", "joint")]
     error = math.sqrt((1 / 4 + RATIO) * np.var([0.03, 0.02, 0.04, 0.05], ddof=1))
@@ -85,7 +97,7 @@ def test_comparison_is_the_corrected_t_test_over_folds_and_seeds_worked_by_hand(
 
 
 def test_models_without_a_metric_and_references_that_are_absent_are_left_out() -> None:
-    table = compare(joined_scores(RUNS), dict.fromkeys(("200 labels", "all labels"), RATIO))
+    table = as_frame(compared(joined_scores(RUNS)))
     assert set(table.reference) == {"mlm_control", "logistic_regression"}
     assert "logistic_regression" not in set(table[table.metric == "sccs"].model)
     assert not ((table.reference == "logistic_regression") & (table.metric == "nmi")).any()
@@ -93,22 +105,27 @@ def test_models_without_a_metric_and_references_that_are_absent_are_left_out() -
 
 def test_the_page_has_every_comparison_and_the_answer_in_words() -> None:
     scores, transfer = joined_scores(RUNS), joined_transfer(RUNS)
-    table = compare(scores, dict.fromkeys(("200 labels", "all labels"), RATIO))
-    page = joined_report("study", RUNS, scores, table, transfer)
-    for heading in ("# study: 4 runs together", "## Against MLM control", "## Other species", "## What to distrust"):
+    page = joined_report("study", RUNS, scores, compared(scores), transfer)
+    for heading in (
+        "# study: 4 runs together",
+        "## What was run",
+        "## Against MLM control",
+        "## Other species",
+        "## What to distrust",
+    ):
         assert heading in page
     assert "| 200 labels | joint MLM + SimCSP | F1 | +0.1350 |" in page
     assert "nan" not in page
-    said = answer(table, RUNS)
-    assert said.startswith("**Does contrastive pre-training help?**")
-    assert "200 labels: joint MLM + SimCSP against MLM control: F1 +0.1350" in said
+    said = answered(RUNS)
+    assert said in page
+    assert said.startswith("**Does contrastive pre-training help?**\n\n- 200 labels: ")
+    assert "200 labels: Yes: joint MLM + SimCSP against MLM control, F1 +0.1350" in said
     assert len(joined_figure(scores).axes) == 2
 
 
 def test_nothing_in_common_is_said() -> None:
     only = scores_of(0)
-    scores = joined_scores([scored(0, 0, only[only.model == "joint"])])
-    assert "Nothing could be compared" in answer(compare(scores, {"all runs": RATIO}), RUNS)
+    assert "No contrastively pre-trained encoder" in answered([scored(0, 0, only[only.model == "joint"])])
 
 
 def test_the_answer_is_of_contrast_without_labels_and_names_the_others_apart() -> None:
@@ -121,12 +138,11 @@ def test_the_answer_is_of_contrast_without_labels_and_names_the_others_apart() -
     ]
     scores = pd.DataFrame(rows, columns=["model", "fold", "site", "metric", "value"])
     runs = [scored(0, 0, scores, **{"pretrain.contrast.contrastive_weight": 1.0})]
-    assert contrastive_models(runs) == ({"best_sccs", "best_nmi", "joint", "rising"}, {"supervised"})
-    said = answer(compare(joined_scores(runs), {"all runs": RATIO}, ["f1"]), runs).splitlines()
-    assert said[2].startswith("- all runs: rising, the best of 2, against MLM control: F1 +0.0203")
-    assert said[3].startswith("- all runs: supervised SimCSP against MLM control: F1 +0.3003")
-    assert said[3].endswith("It saw labels of its own in pre-training.")
-    assert len(said) == 4
+    assert contrastive_models([runs[0].settings]) == ({"best_sccs", "best_nmi", "joint", "rising"}, {"supervised"})
+    said = answered(runs, ["f1"])
+    assert "help?** Yes: rising, the best of 2, against MLM control, F1 +0.0203" in said
+    assert ". Yes: supervised SimCSP against MLM control, F1 +0.3003" in said
+    assert said.endswith("It saw labels of its own in pre-training.")
+    assert said.count("against") == 2
     only = scores[scores.model.isin(["mlm_control", "baseline-400"])]
-    runs = [scored(0, 0, only)]
-    assert "No contrastive recipe" in answer(compare(joined_scores(runs), {"all runs": RATIO}, ["f1"]), runs)
+    assert "No contrastively pre-trained encoder" in answered([scored(0, 0, only)], ["f1"])

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from simcsp.config import PhaseConfig, PretrainConfig, RecipeConfig, ViewConfig
+from simcsp.report.comparisons import ONE_RUN, compare, of_one_run
 from simcsp.report.recipes import recipes_section
 
 CONTRAST = PhaseConfig(steps=200, batch_size=64, mlm_weight=0, contrastive_weight=1)
@@ -20,7 +21,8 @@ def section(control_batch: int, supervised_batch: int = 42) -> str:
         positives="label", hard_negative_weight=2, keep="sccs",
     )  # fmt: skip
     control = RecipeConfig(name="mlm_control", steps=200, batch_size=control_batch)
-    return recipes_section(PretrainConfig(contrast=CONTRAST, also=(control, supervised)), FOLDS, 2 / 7)
+    compared = compare(of_one_run(FOLDS), {ONE_RUN: 2 / 7}, ("f1", "auroc"), ["mlm_control"])
+    return recipes_section(PretrainConfig(contrast=CONTRAST, also=(control, supervised)), compared)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +48,8 @@ def test_a_column_is_shown_where_it_sets_recipes_apart() -> None:
     assert "| supervised | 200 | 42 | 126 | 0.001 | 1 | 1 to 0.5 | label | 2 | best SCCS |" in text
     assert "| mlm_control | 200 | 128 | 128 | 0.001 | 1 | 0 | – | – | last |" in text
     shifted = PhaseConfig(contrastive_weight=1, temperature=0.1, views=ViewConfig(shift=3))
-    text = recipes_section(PretrainConfig(contrast=shifted), FOLDS.drop("mlm_control"), 2 / 7)
+    text = recipes_section(PretrainConfig(contrast=shifted), [])
+    assert "### Against" not in text
     assert "| 0.1 | shifted by up to 3 nt |" in text
 
 

@@ -125,6 +125,21 @@ def test_search_follows_pretraining(machine: Machine) -> None:
     assert stages_of(machine) == ["prepare", "pretrain", "embed", "search"]
 
 
+def test_a_dry_run_asks_for_plans_and_runs_nothing(machine: Machine) -> None:
+    plan = "case $call in *'compare.py plan'*) echo --run answer-0-200; echo --run answer-0-all ;; esac\n"
+    machine.add("python3", (machine.programs / "python3").read_text() + plan)
+    for command, asked in (
+        ("experiment", ["report"]),
+        ("search", ["search"]),
+        ("study", ["compare plan", "report answer-0-200", "report answer-0-all"]),
+    ):
+        machine.forget()
+        done = machine.bash("run.sh", command, "configs/experiments/answer.yaml", "--dry-run")
+        assert done.returncode == 0, done.stderr
+        assert stages_of(machine) == asked
+        assert all("[--dry-run]" in call for call in machine.calls("python [src/"))
+
+
 def test_study_goes_through_its_plan_then_compares(machine: Machine) -> None:
     plan = "case $call in *'compare.py plan'*) echo --run answer-0-200; echo --run answer-0-all ;; esac\n"
     machine.add("python3", (machine.programs / "python3").read_text() + plan)

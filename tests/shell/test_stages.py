@@ -40,6 +40,14 @@ def test_config_is_the_demo_unless_named(machine: Machine, script: str, override
 
 
 @pytest.mark.parametrize("script", STAGES)
+def test_a_dry_run_asks_the_last_stage_for_the_plan_of_all(machine: Machine, script: str) -> None:
+    assert machine.bash(script, "configs/my.yaml", "--seed=5", "--dry-run").returncode == 0
+    assert machine.calls("python3 [src/") == [
+        f"python3 [src/{STAGES[script][-1]}.py] [--config] [configs/my.yaml] [--seed=5] [--dry-run]"
+    ]
+
+
+@pytest.mark.parametrize("script", STAGES)
 def test_failing_first_stage_stops_the_chain_with_its_status(machine: Machine, script: str) -> None:
     first = STAGES[script][0]
     assert machine.bash(script, FAIL=f"*src/{first}.py*").returncode == 7

@@ -135,3 +135,8 @@ class FinetuneConfig(OptimiserConfig):
         )
         require(len(set(self.initialisations)) == len(self.initialisations), "initialisations names one twice")
         require(not (self.frozen and CNN in self.initialisations), "cnn has no pre-trained encoder to freeze")
+
+    def steps(self, windows: int) -> int:
+        """Optimiser steps of a fold with so many windows to train on, if it is not stopped early."""
+        used = min(windows, self.labels or windows)
+        return self.epochs * (used // min(self.batch_size, used))

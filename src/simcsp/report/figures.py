@@ -13,11 +13,13 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from simcsp.config import CNN
 from simcsp.report.layout import umap_layout
 
-BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PURPLE = (
-    "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
+BLACK, ORANGE, SKY, GREEN, BLUE, RED, PURPLE = (
+    "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7",
 )  # fmt: skip
+MAROON = "#7F0000"  # instead of their yellow, which is not to be seen on white paper
 COLOURS = {
     "baseline": BLUE,
     "best_sccs": ORANGE,
@@ -25,8 +27,8 @@ COLOURS = {
     "random": PURPLE,
     "mlm_control": SKY,
     "joint": RED,
-    "supervised": YELLOW,
-    "cnn": "0.5",
+    "supervised": MAROON,
+    CNN: "#404040",
     "logistic_regression": BLACK,
 }
 TITLES = {
@@ -37,14 +39,15 @@ TITLES = {
     "mlm_control": "MLM control",
     "joint": "joint MLM + SimCSP",
     "supervised": "supervised SimCSP",
-    "cnn": "dilated CNN",
+    CNN: "dilated CNN",
     "logistic_regression": "logistic regression",
 }
 LAYER_SCORES = {"sccs": "SCCS", "nmi": "NMI", "probe_auroc": "linear probe, AUROC"}
+_LINES = {"logistic_regression": "--", CNN: ":", "random": "-."}  # of what is not pre-trained
 _CLASSES = (
     ("decoy GT", 0, 0, SKY, "o"),
     ("donor", 1, 0, BLUE, "o"),
-    ("decoy AG", 0, 1, YELLOW, "^"),
+    ("decoy AG", 0, 1, ORANGE, "^"),
     ("acceptor", 1, 1, RED, "^"),
 )
 
@@ -174,7 +177,7 @@ def score_curves(predictions: Mapping[str, tuple[NDArray[np.integer], NDArray[np
     left, right = figure.subplots(1, 2)
     for name, (label, probability) in predictions.items():
         style = {"color": COLOURS.get(name, "0.3"), "label": TITLES.get(name, name), "linewidth": 1.3}
-        style["linestyle"] = "--" if name == "logistic_regression" else "-"
+        style["linestyle"] = _LINES.get(name, "-")
         false_rate, true_rate, _ = roc_curve(label, probability)
         precision, recall, _ = precision_recall_curve(label, probability)
         left.plot(false_rate, true_rate, **style)

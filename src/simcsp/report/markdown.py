@@ -1,6 +1,6 @@
-"""Tables in Markdown."""
+"""Tables and lists in Markdown."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 
@@ -14,3 +14,8 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     return "\n".join([*lines, *("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows)])
+
+
+def markdown_list(items: Iterable[str]) -> str:
+    """Items under bullets."""
+    return "\n".join(f"- {item}" for item in items)

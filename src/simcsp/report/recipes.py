@@ -1,32 +1,27 @@
 """Sections of a run that went on from BASELINE in several ways, and of one that was scored on other species."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from simcsp.config import PhaseConfig, PretrainConfig, ViewConfig
+from simcsp.report.comparisons import CONTROL, Comparison, comparison_table
 from simcsp.report.figures import TITLES
-from simcsp.report.joined import compare
-from simcsp.report.joined_page import comparison_table
 from simcsp.report.markdown import markdown_table
 
-CONTROL = "mlm_control"
 _ALWAYS = ("name", "steps", "batch size", "windows per step", "learning rate", "MLM", "SimCSP", "kept")
 
 
-def recipes_section(pretrain: PretrainConfig, folds: pd.DataFrame, test_to_train: float) -> str:
+def recipes_section(pretrain: PretrainConfig, against_control: Sequence[Comparison]) -> str:
     """What the recipes are, and every model against the compute-matched control if it was fine-tuned.
 
     Args:
         pretrain: settings of the contrastive phase and of the recipes beside it.
-        folds: test scores, index (model, fold).
-        test_to_train: test windows per training window of a fold.
+        against_control: on F1 and AUROC; none if the control was not fine-tuned.
     """
     sections = ["## Recipes that start from BASELINE", _settings(pretrain)]
-    if CONTROL in folds.index.get_level_values("model"):
-        variant = "this run"
-        scores = folds.assign(variant=variant, seed=0).set_index(["variant", "seed"], append=True)
-        scores = scores.reorder_levels(["variant", "model", "seed", "fold"])
-        comparisons = compare(scores, {variant: test_to_train}, ("f1", "auroc"), [CONTROL])
-        sections += ["### Against the MLM control", comparison_table(comparisons), _matched(pretrain)]
+    if against_control:
+        sections += ["### Against the MLM control", comparison_table(against_control), _matched(pretrain)]
     return "\n\n".join(sections)
 
 

@@ -138,8 +138,8 @@ def search_report(run: str, table: pd.DataFrame) -> str:
                 f"({counts}). Its settings are in `best.yaml`.",
                 markdown_table(["setting", "best"], [[f"`{name}`", _cell(best[name])] for name in names]),
                 "## Trials",
-                "![SCCS over steps and trials](history.png)",
-                "![SCCS against each setting](slices.png)",
+                "![SCCS of every trial over its steps, and the best so far over the trials](history.png)",
+                "![Best SCCS of every trial against each setting](slices.png)",
                 markdown_table(["trial", "state", "SCCS", *(name.rsplit(".", 1)[-1] for name in names)], rows),
                 "## What to distrust",
                 "- The best of many noisy values is too high. The standard error of one SCCS is about one over the "

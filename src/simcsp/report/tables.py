@@ -1,58 +1,18 @@
-"""Tables of a run: scores per model, and each model against BASELINE with the test that a difference needs."""
+"""Tables of a run: scores per model and fold, of layers, and all of it for other programs."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from simcsp.metrics.classification import f1_at
 from simcsp.metrics.layers import MIXTURE
-from simcsp.metrics.significance import (
-    Interval,
-    corrected_t_test,
-    detectable_difference,
-    effect_size,
-    holm,
-    paired_bootstrap,
-)
+from simcsp.metrics.significance import Interval, paired_bootstrap
+from simcsp.report.comparisons import BASELINE, Comparison
 
-REFERENCE = "baseline"
-METRICS = ("f1", "auroc", "average_precision", "sccs", "nmi")
-COMPARED = METRICS
 CLASSIFICATION = ("f1", "auroc", "average_precision")
-ALPHA = 0.05
 DRAWS = 1000  # of windows, for the bootstrap interval
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One model against BASELINE on one metric, paired over folds.
-
-    Attributes:
-        model: the other model.
-        metric: which score.
-        difference: mean over folds of model minus BASELINE.
-        interval: 95 % interval of the mean difference (Nadeau and Bengio 2003).
-        p: of the corrected resampled t test.
-        p_holm: after Holm's correction over all comparisons on this metric.
-        detectable: smallest difference that this test would have found in 4 of 5 repetitions, at the level that
-            the smallest of Holm's p values has to reach.
-        effect: Cohen's d_z, the difference in units of its standard deviation over folds.
-        windows: 95 % bootstrap interval over test windows; none where predictions are not resampled (all but F1).
-    """
-
-    model: str
-    metric: str
-    difference: float
-    interval: tuple[float, float]
-    p: float
-    p_holm: float
-    detectable: float
-    effect: float
-    windows: tuple[float, float] | None = None
 
 
 def fold_scores(scores: pd.DataFrame) -> pd.DataFrame:
@@ -80,10 +40,10 @@ def window_intervals(predictions: Mapping[str, pd.DataFrame], threshold: float, 
         seed: of the resamples.
     """
     place = ["fold", "row"]
-    reference = predictions[REFERENCE].set_index(place)
+    reference = predictions[BASELINE].set_index(place)
     found = {}
     for model, table in predictions.items():
-        if model == REFERENCE:
+        if model == BASELINE:
             continue
         other = table.set_index(place).loc[reference.index]
         found[model] = paired_bootstrap(
@@ -98,45 +58,7 @@ def window_intervals(predictions: Mapping[str, pd.DataFrame], threshold: float, 
     return found
 
 
-def compare_with_baseline(
-    table: pd.DataFrame, test_to_train: float, windows: Mapping[str, Interval] | None = None
-) -> list[Comparison]:
-    """Test every model against BASELINE on each compared metric.
-
-    Args:
-        table: from :func:`fold_scores`.
-        test_to_train: test windows per training window of a fold, which the corrected test allows for.
-        windows: model → bootstrap interval of F1, from :func:`window_intervals`.
-    """
-    comparisons: list[Comparison] = []
-    reference = table.loc[REFERENCE]
-    others = [model for model in dict.fromkeys(table.index.get_level_values(0)) if model != REFERENCE]
-    for metric in COMPARED:
-        differences = {
-            model: values
-            for model in others
-            if np.isfinite(values := (table.loc[model][metric] - reference[metric]).to_numpy(dtype=np.float64)).all()
-        }  # the yardstick embeds nothing
-        tests = {model: corrected_t_test(values, test_to_train) for model, values in differences.items()}
-        corrected = holm(np.array([test.p_value for test in tests.values()]))
-        comparisons += [
-            Comparison(
-                model=model,
-                metric=metric,
-                difference=test.mean,
-                interval=(float(test.interval[0]), float(test.interval[1])),
-                p=test.p_value,
-                p_holm=float(p_holm),
-                detectable=detectable_difference(differences[model], test_to_train, alpha=ALPHA / len(tests)),
-                effect=effect_size(differences[model]),
-                windows=(windows[model].low, windows[model].high) if windows and metric == "f1" else None,
-            )
-            for (model, test), p_holm in zip(tests.items(), corrected, strict=True)
-        ]
-    return comparisons
-
-
-def metrics_json(table: pd.DataFrame, comparisons: list[Comparison]) -> dict[str, Any]:
+def metrics_json(table: pd.DataFrame, comparisons: Sequence[Comparison]) -> dict[str, Any]:
     """Per model: every fold, the mean, and the comparison with BASELINE."""
     content: dict[str, Any] = {}
     for model in dict.fromkeys(table.index.get_level_values(0)):
@@ -148,7 +70,7 @@ def metrics_json(table: pd.DataFrame, comparisons: list[Comparison]) -> dict[str
             "against_baseline": {
                 c.metric: {
                     "difference": c.difference,
-                    "interval": list(c.interval),
+                    "interval": [c.low, c.high],
                     "p": c.p,
                     "p_holm": c.p_holm,
                     "detectable_difference": c.detectable,
@@ -183,10 +105,3 @@ def layer_summary(layers: pd.DataFrame) -> pd.DataFrame:
 
 def _place(cell: pd.Series) -> str:
     return f"{cell.layer if cell.layer == MIXTURE else f'layer {cell.layer}'}, {cell.pooling}"
-
-
-def verdict(comparison: Comparison) -> str:
-    """The comparison in words."""
-    if comparison.p_holm >= ALPHA:
-        return f"no detectable difference (one of {comparison.detectable:.3f} would have been seen)"
-    return "better than BASELINE" if comparison.difference > 0 else "worse than BASELINE"

@@ -125,7 +125,8 @@ def trajectory_section(table: pd.DataFrame, correlations: Mapping[tuple[str, str
     return "\n\n".join(
         [
             "## Along pre-training",
-            "![F1, SCCS and NMI over pre-training](trajectory.png)",
+            "![F1 after fine-tuning, SCCS, NMI and MLM loss over the steps of pre-training; F1 against SCCS and NMI]"
+            "(trajectory.png)",
             markdown_table(header, rows),
             "SCCS, NMI and MLM loss are those of the selection part before fine-tuning; F1 and AUROC are means over "
             "the test parts of the folds after it (± standard deviation).",
@@ -139,9 +140,15 @@ def trajectory_section(table: pd.DataFrame, correlations: Mapping[tuple[str, str
 
 def finetuning_section() -> str:
     """The part of the report about the steps of fine-tuning."""
-    return "## Along fine-tuning\n\n![F1, SCCS and NMI over fine-tuning](finetuning.png)\n\nSCCS and NMI of the " \
-        "validation windows, before the first step and after every epoch; where a fold stopped early, its curve ends " \
-        "there and so does the mean."  # fmt: skip
+    return "\n\n".join(
+        [
+            "## Along fine-tuning",
+            "![F1, SCCS and NMI of the validation windows over the steps of fine-tuning, means over folds]"
+            "(finetuning.png)",
+            "SCCS and NMI of the validation windows, before the first step and after every epoch; where a fold stopped "
+            "early, its curve ends there and so does the mean.",
+        ]
+    )
 
 
 def _place(name: str) -> tuple[str, int]:

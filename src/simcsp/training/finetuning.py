@@ -46,8 +46,7 @@ def drawn_rows(rows: Rows, labels: int, seed: int) -> Rows:
 
 def planned_steps(fold: Fold, config: RunConfig) -> int:
     """Steps of a fold that is not stopped early."""
-    windows = min(len(fold.train), config.finetune.labels or len(fold.train))
-    return config.finetune.epochs * (windows // min(config.finetune.batch_size, windows))
+    return config.finetune.steps(len(fold.train))
 
 
 def embed_rows(

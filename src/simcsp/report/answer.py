@@ -1,0 +1,53 @@
+"""The question of every run, answered in one sentence."""
+
+from collections.abc import Iterable, Sequence
+
+from simcsp.report.comparisons import CONTROL, REFERENCES, Comparison, interval, is_detected, signed
+from simcsp.report.figures import TITLES
+
+QUESTION = "Does contrastive pre-training help?"
+
+
+def answer(comparisons: Sequence[Comparison], without: Iterable[str], labelled: Iterable[str]) -> str:
+    """The best contrastive recipe against the compute-matched control, or BASELINE where there is none, on F1.
+
+    Recipes that saw labels of their own are named apart: they may be better for the labels, and not for the contrast.
+
+    Args:
+        comparisons: of one run or several.
+        without: models that were pre-trained with SimCSP and no labels.
+        labelled: models that were pre-trained with SimCSP and labels.
+
+    Returns:
+        A paragraph for one variant, a list for several.
+    """
+    f1 = [c for c in comparisons if c.metric == "f1"]
+    found = [name for name in (CONTROL, *REFERENCES) if any(c.reference == name for c in f1)]
+    against = [c for c in f1 if found and c.reference == found[0]]
+    variants = list(dict.fromkeys(c.variant for c in f1))
+    said = []
+    for models, note in ((set(without), ""), (set(labelled), " It saw labels of its own in pre-training.")):
+        for variant in variants:
+            candidates = [c for c in against if c.variant == variant and c.model in models]
+            if candidates:
+                said.append(f"{variant}: " * (len(variants) > 1) + _sentence(candidates) + note)
+    if not said:
+        said = ["No contrastively pre-trained encoder was compared."]
+    if len(variants) < 2:
+        return f"**{QUESTION}** {' '.join(said)}"
+    return f"**{QUESTION}**\n\n" + "\n".join(f"- {one}" for one in said)
+
+
+def _sentence(candidates: Sequence[Comparison]) -> str:
+    """The best of several models against one reference."""
+    best = max(candidates, key=lambda c: c.difference)
+    model, reference = (TITLES.get(name, name) for name in (best.model, best.reference))
+    of = f", the best of {len(candidates)}," if len(candidates) > 1 else ""
+    numbers = f"F1 {signed(best.difference)} (95 % interval {interval(best.low, best.high)}, p = {best.p_holm:.2g})"
+    if not is_detected(best):
+        seen = f"one of {best.detectable:.3f} would have been seen"
+        return f"No difference was detected: {model}{of} against {reference}, {numbers}; {seen}."
+    if best.difference < 0:
+        return f"No, it is worse: {model}{of} against {reference}, {numbers}."
+    yes = "Yes" if best.reference == CONTROL else f"Better than {reference}, which was trained for fewer steps"
+    return f"{yes}: {model}{of} against {reference}, {numbers}."
