@@ -27,6 +27,7 @@ from simcsp.datasets.splits import selection_rows
 from simcsp.datasets.windows import load_windows
 from simcsp.report.search import best_trial, history_figure, nested, search_report, slices_figure, trials_table
 from simcsp.stages import enter_stage, stage_folder
+from simcsp.training.dashboard import write_overview
 from simcsp.training.devices import describe, make_accelerator
 from simcsp.training.trials import FIXED, Search, TrialResult, require_searchable
 
@@ -40,6 +41,7 @@ def main() -> None:
     prepared, pretrained, folder = (stage_folder(config, stage) for stage in ("prepare", "pretrain", "search"))
     with runs.unclaimed_on_error(folder):
         require_searchable(config, pretrained / "baseline")
+    write_overview(folder, config)
     longest = max(config.pretrain.lengths or (config.data.window,))
     corpus = Corpus(prepared / "corpus", longest, balance=config.pretrain.balance)
     table = load_windows(prepared / "windows")

@@ -22,6 +22,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from simcsp.runs import sha256
+from simcsp.training.dashboard import OVERVIEW, tag_of
+from simcsp.training.log import read_metrics
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = "tests/configs/tiny.yaml"
@@ -275,15 +277,20 @@ def test_checkpoints_open_with_plain_transformers(finished: Path, name: str) -> 
 def test_tensorboard_shows_what_metrics_jsonl_says(finished: Path) -> None:
     folder = finished / "runs" / "tiny" / "pretrain" / "phase-contrast"
     events = EventAccumulator(str(folder)).Reload()
-    assert {
-        "train/loss", "train/learning_rate", "speed/tokens_per_second", "validation/sccs", "validation/nmi",
-        "validation/alignment", "validation/uniformity", "validation/mlm_accuracy",
-    } <= set(events.Tags()["scalars"])  # fmt: skip
-    assert [event.step for event in events.Images("umap")] == [0, 10, 20]
+    assert set(events.Tags()["scalars"]) == {tag_of(name) for record in read_metrics(folder) for name in record} - {
+        "step"
+    }
+    assert {tag.split("/")[0] for tag in events.Tags()["scalars"]} == {
+        "at a glance", "clusters", "contrast", "embedding", "masked language model", "optimiser", "speed",
+    }  # fmt: skip
+    assert [event.step for event in events.Images("umap/layer 1")] == [0, 10, 20]
     assert (folder / "projector_config.pbtxt").exists()
+    for stage in ("pretrain", "finetune"):
+        shown = EventAccumulator(str(finished / "runs" / "tiny" / stage / OVERVIEW)).Reload()
+        assert shown.Tags()["tensors"] == ["settings/text_summary", "custom_scalars__config__"]
     records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     logged = [record["validation/sccs"] for record in records if "validation/sccs" in record]
-    assert [event.value for event in events.Scalars("validation/sccs")] == pytest.approx(logged)
+    assert [event.value for event in events.Scalars("at a glance/SCCS")] == pytest.approx(logged)
 
 
 def test_a_second_call_changes_nothing(finished: Path) -> None:

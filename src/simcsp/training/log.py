@@ -8,6 +8,7 @@ from typing import Any, Self
 from torch.utils.tensorboard import SummaryWriter
 
 from simcsp import runs
+from simcsp.training.dashboard import tag_of
 
 METRICS = "metrics.jsonl"
 
@@ -28,14 +29,14 @@ class RunLog:
         self.writer = SummaryWriter(str(folder), purge_step=step + 1 if step else 0)
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
-        """Record named numbers of one step; a name with a slash groups curves on TensorBoard.
+        """Record named numbers of one step; TensorBoard shows them as :mod:`simcsp.training.dashboard` arranges.
 
         What is not finite is null in the record, and left to TensorBoard as it is.
         """
         with self._path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(runs.finite({"step": step, **values})) + "\n")
         for name, value in values.items():
-            self.writer.add_scalar(name, value, step)
+            self.writer.add_scalar(tag_of(name), value, step)
 
     def __enter__(self) -> Self:
         return self
