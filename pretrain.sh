@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Prepare the data of an experiment and pre-train on it. What is finished is skipped, what was interrupted goes on.
+# Prepare the data of an experiment, pre-train on it, and measure the encoders. What is finished is skipped, what was
+# interrupted goes on.
 #
 #   bash pretrain.sh                                             the demo, minutes on a CPU
 #   bash pretrain.sh configs/my.yaml                             another experiment
@@ -13,3 +14,4 @@ source src/stages.sh
 
 run_stage prepare "$@"
 run_stage pretrain "$@"
+run_stage embed "$@"

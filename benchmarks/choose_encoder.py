@@ -24,7 +24,7 @@ from simcsp.model.encoder import SiteClassifier, load_encoder
 from simcsp.model.objectives import ClassificationObjective
 from simcsp.training.batches import EpochBatches
 from simcsp.training.devices import make_accelerator
-from simcsp.training.finetuning import training_rows
+from simcsp.training.finetuning import drawn_rows
 from simcsp.training.loop import Plan, train
 
 LABELS, EPOCHS, BATCH = 6400, 1, 32
@@ -59,7 +59,7 @@ def _row(name: str, config: RunConfig, table: WindowTable, fold: Fold, selection
     classifier = SiteClassifier(
         encoder, pooling=how.pooling, layer=how.layer, dropout=settings.head_dropout, seed=config.seed
     )
-    batches = EpochBatches(table.take(training_rows(fold, LABELS, config.seed)), BATCH, config.seed)
+    batches = EpochBatches(table.take(drawn_rows(fold.train, LABELS, config.seed)), BATCH, config.seed)
     steps = EPOCHS * batches.steps_per_epoch
     plan = Plan(steps=steps, optimiser=settings, evaluate_every=steps, save_every=steps, seed=config.seed, select={})
     start = time.perf_counter()

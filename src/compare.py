@@ -52,7 +52,8 @@ def plan(config: RunConfig) -> Iterator[str]:
         yield (
             f"--run {name} --pretrained {config.run}-{seed} --seed {seed} --split.seed {seed} "
             f"--data.name {config.data.name}-split-{seed} --finetune.labels {budget.labels} "
-            f"--finetune.epochs {budget.epochs} --finetune.batch_size {budget.batch_size}"
+            f"--finetune.epochs {budget.epochs} --finetune.batch_size {budget.batch_size} "
+            f"--finetune.validation {budget.validation}"
         )
 
 

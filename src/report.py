@@ -56,7 +56,7 @@ def main() -> None:
     threshold = PUBLISHED_THRESHOLD if config.published.logit_threshold else 0.5
     windows = window_intervals(predictions, threshold, config.seed)
     comparisons = compare_with_baseline(table, ratio, windows)
-    layers = pd.read_csv(run / "evaluation" / runs.LAYERS, dtype={"layer": str})
+    layers = pd.read_csv(stage_folder(config, "encoders") / runs.LAYERS, dtype={"layer": str})
     selection = scores[scores.fold == "selection"]
     pretraining = selection.pivot_table(index="model", columns="metric", values="value", sort=False)
     with runs.whole_folder(run / "report") as folder:
@@ -65,7 +65,7 @@ def main() -> None:
         pretraining.to_csv(folder / "pretraining.csv")
         runs.write_json(folder / "metrics.json", metrics_json(table, comparisons))
         layers.to_csv(folder / "layers.csv", index=False)
-        for name, figure in _figures(config, run, predictions, table, layers).items():
+        for name, figure in _figures(config, predictions, table, layers).items():
             figure.savefig(folder / f"{name}.png")
         report = markdown_report(
             run=config.run,
@@ -112,7 +112,6 @@ def _more(config: RunConfig, table: pd.DataFrame, ratio: float, folder: Path) ->
 
 def _figures(
     config: RunConfig,
-    run: Path,
     predictions: Mapping[str, pd.DataFrame],
     table: pd.DataFrame,
     layers: pd.DataFrame,
@@ -121,9 +120,8 @@ def _figures(
     phases = [
         (name, records) for name in ("baseline", "contrast") if (records := read_metrics(pretrained / f"phase-{name}"))
     ]
-    layouts = {
-        name: pd.read_csv(run / "evaluation" / runs.SELECTION / name / runs.LAYOUT) for name in config.pretrain.encoders
-    }
+    encoders = stage_folder(config, "encoders")
+    layouts = {name: pd.read_csv(encoders / name / runs.LAYOUT) for name in config.pretrain.encoders}
     any_layout = layouts["baseline"]
     return {
         "f1": figures.f1_boxplot({model: table.loc[model]["f1"].tolist() for model in predictions}),

@@ -17,7 +17,7 @@ def test_plan_gives_every_seed_its_split_and_every_budget_its_run() -> None:
     assert len(lines) == 4
     assert lines[1] == (
         "--run s-4-all --pretrained s-4 --seed 4 --split.seed 4 --data.name demo-split-4 --finetune.labels 0 "
-        "--finetune.epochs 2 --finetune.batch_size 32"
+        "--finetune.epochs 2 --finetune.batch_size 32 --finetune.validation 0"
     )
     assert lines[2].startswith("--run s-7-200 --pretrained s-7 --seed 7")
 

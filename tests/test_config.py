@@ -111,7 +111,8 @@ LABELS: dict[str, Any] = {"contrastive_weight": 1.0, "positives": "label"}
         (FinetuneConfig, {"batch_size": 1}, "batch_size must be at least 2"),
         (FinetuneConfig, {"epochs": 0}, "epochs"),
         (FinetuneConfig, {"patience": 0}, "patience"),
-        (FinetuneConfig, {"labels": -1}, "labels must not be negative"),
+        (FinetuneConfig, {"labels": -1}, "labels and validation must not be negative"),
+        (FinetuneConfig, {"validation": -1}, "labels and validation must not be negative"),
         (FinetuneConfig, {"head_dropout": 1}, "head_dropout is a share"),
         (FinetuneConfig, {"parallel": 0}, "parallel must be above 0"),
         (FinetuneConfig, {"initialisations": ("best_nmi",)}, "initialisations must hold baseline"),
@@ -181,7 +182,7 @@ LABELS: dict[str, Any] = {"contrastive_weight": 1.0, "positives": "label"}
         (StudyConfig, {"seeds": ()}, "study.seeds must name"),
         (StudyConfig, {"seeds": (1, 1)}, "study.seeds names one twice"),
         (StudyConfig, {"budgets": 2 * (BudgetConfig(labels=1, epochs=1, batch_size=2),)}, "one number of labels twice"),
-        (BudgetConfig, {"labels": -1, "epochs": 1, "batch_size": 2}, "labels must not be negative"),
+        (BudgetConfig, {"labels": -1, "epochs": 1, "batch_size": 2}, "labels and validation must not be negative"),
     ],
 )
 def test_nonsense_is_refused_when_built(cls: type, fields: dict[str, Any], problem: str) -> None:

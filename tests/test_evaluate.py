@@ -1,8 +1,6 @@
 """Published quirks reach the scores they are about, and only those."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,21 +48,6 @@ def test_the_published_threshold_is_used_if_asked_for(tmp_path: Path, table: Win
         for asked in (False, True)
     }
     assert f1 == {False: pytest.approx(0.8), True: pytest.approx(2 / 3)}
-
-
-@pytest.mark.parametrize("asked", [False, True])
-def test_windows_of_the_minus_strand_are_told_by_their_origin(
-    monkeypatch: pytest.MonkeyPatch, table: WindowTable, asked: bool
-) -> None:
-    called: dict[str, Any] = {}
-
-    def record(name: str) -> Callable[..., None]:
-        return lambda encoder, tokens, *reverse, **_: called.update({name: [rows.tolist() for rows in reverse]})
-
-    monkeypatch.setattr(evaluate, "embed", record("right"))
-    monkeypatch.setattr(evaluate, "embed_sites_off_by_one", record("off by one"))
-    evaluate._site_embeddings(None, table, config_with(minus_strand_offset=asked), None)  # type: ignore[arg-type]
-    assert called == ({"off by one": [[False, True, False, False]]} if asked else {"right": []})
 
 
 def test_doubled_special_tokens_need_room_in_the_encoder() -> None:

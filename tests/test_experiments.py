@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import compare
+import embed
 import evaluate
 import finetune
 import prepare
@@ -26,12 +27,19 @@ from simcsp import runs
 from simcsp.command_line import parse_config
 from simcsp.datasets.windows import load_windows
 from simcsp.metrics.layers import layer_scores
-from simcsp.model.embedding import embed
+from simcsp.model import embedding
 from simcsp.training import pretraining
 from simcsp.training.log import read_metrics
 
 ROOT = Path(__file__).resolve().parents[1]
-STAGES = {"prepare": prepare, "pretrain": pretrain, "finetune": finetune, "evaluate": evaluate, "report": report}
+STAGES = {
+    "prepare": prepare,
+    "pretrain": pretrain,
+    "embed": embed,
+    "finetune": finetune,
+    "evaluate": evaluate,
+    "report": report,
+}
 TINY = ("--config", str(ROOT / "tests/configs/tiny-experiment.yaml"))
 
 STUDY = (
@@ -76,8 +84,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr(prepare, "CACHE", root / "cache")
         patch.setattr(runs, "lock", lambda folder: None)
         patch.setattr(pretraining, "umap_figure", blank)
-        patch.setattr(evaluate, "umap_layout", lambda vectors, seed: vectors[:, :2])
-        patch.setattr(evaluate, "layer_scores", scored_once())
+        patch.setattr(embed, "umap_layout", lambda vectors, seed: vectors[:, :2])
+        patch.setattr(embed, "layer_scores", scored_once())
         patch.chdir(root)
         yield root
 
@@ -150,7 +158,7 @@ def test_experiment_2_searches_resumes_and_never_looks_at_folds(
 
     def watched(encoder: Any, windows: Any, **rest: Any) -> Any:
         seen.update(window.tobytes() for window in windows)
-        return embed(encoder, windows, **rest)
+        return embedding.embed(encoder, windows, **rest)
 
     monkeypatch.setattr(pretraining, "embed", watched)
     run(search, "exp2")

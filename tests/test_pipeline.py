@@ -93,7 +93,7 @@ def differing(folder: Path, finished: Path) -> list[str]:
 
 # --- faults at chosen moments ------------------------------------------------------------------------------------
 
-STAGES = ("prepare", "pretrain", "finetune", "evaluate", "report")
+STAGES = ("prepare", "pretrain", "embed", "finetune", "evaluate", "report")
 # Stage, the function in which the fault happens, and the number of its moments to draw from; see tests/faults.py. In
 # this order every process of a stage comes to its function, however far the one before it came.
 MOMENTS = (
@@ -119,7 +119,7 @@ MOMENTS = (
     ("finetune", "write_predictions", 3),
     ("finetune", "_write_embeddings", 2),
     ("finetune", "close_stage", 30),
-    ("evaluate", "_selection_scores", 300),
+    ("embed", "_score_encoder", 300),
     ("evaluate", "_fold_scores", 300),
     ("evaluate", "close_stage", 8),
     ("report", "compare_with_baseline", 20),
@@ -240,7 +240,7 @@ def finished(ended: Ended) -> Path:
 
 def test_the_run_folder_holds_what_the_readme_promises(finished: Path) -> None:
     tiny = finished / "runs" / "tiny"
-    assert {path.name for path in tiny.iterdir()} == {"pretrain", "finetune", "evaluation", "report"}
+    assert {path.name for path in tiny.iterdir()} == {"pretrain", "encoders", "finetune", "evaluation", "report"}
     assert {path.name for path in (tiny / "report").iterdir()} == {
         "report.md", "metrics.json", "folds.csv", "comparisons.csv", "pretraining.csv", "layers.csv",
         "f1.png", "pretraining.png", "umap.png", "curves.png", "layers.png",

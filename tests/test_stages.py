@@ -47,6 +47,7 @@ def test_a_stage_vouches_for_all_before_it(tmp_path: Path) -> None:
     for stage in ("prepare", "pretrain"):
         finish(CONFIG, stage)
     assert list(finished_before(CONFIG, "finetune")) == ["prepare", "pretrain"]
+    finish(CONFIG, "encoders")
     with pytest.raises(InputError, match="runs/r/finetune: this stage has not finished"):
         finished_before(CONFIG, "evaluation")
 
@@ -56,10 +57,15 @@ def test_runs_share_pretraining_if_they_ask_for_it(tmp_path: Path) -> None:
     for stage in ("prepare", "pretrain"):
         finish(CONFIG, stage)
     assert stage_folder(sharing, "pretrain") == tmp_path / "runs" / "r" / "pretrain"
+    assert stage_folder(sharing, "encoders") == tmp_path / "runs" / "r" / "encoders"
     assert stage_folder(sharing, "finetune") == tmp_path / "runs" / "other" / "finetune"
     assert finished_before(sharing, "finetune") == finished_before(CONFIG, "finetune")
     with pytest.raises(InputError, match=r"runs/r/pretrain: .*settings\.seed was 0, now 1"):
         finished_before(replace(sharing, seed=1), "finetune")
+
+
+def test_encoders_are_measured_without_waiting_for_finetuning_and_it_does_not_wait_for_them() -> None:
+    assert finished_before_names("encoders") == finished_before_names("finetune") == ["prepare", "pretrain"]
 
 
 def test_a_search_needs_pretraining_and_no_stage_needs_a_search() -> None:

@@ -29,8 +29,8 @@ ROOT = Path(__file__).resolve().parents[2]
 RECORD, DONE = "record.json", "done.json"
 CHECKSUMS = "SHA256SUMS"
 PREDICTIONS, EMBEDDINGS, TRANSFER = "predictions.parquet", "test_embeddings.npz", "transfer.parquet"  # of a fold
-SCORES, LAYERS, SELECTION, LAYOUT = "scores.csv", "layers.csv", "selection", "layout.csv"  # of the evaluation
-TRANSFERRED, CONFIG = "transfer.csv", "config.json"  # likewise: scores on other species, resolved settings
+SCORES, LAYERS, LAYOUT = "scores.csv", "layers.csv", "layout.csv"  # of encoders, the first of the evaluation, too
+TRANSFERRED, CONFIG = "transfer.csv", "config.json"  # of the evaluation: scores on other species, resolved settings
 _LIBRARIES = (
     "torch",
     "transformers",

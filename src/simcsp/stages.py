@@ -1,4 +1,4 @@
-"""The stages of a run, in order: where each writes, which settings are its own, what it must find finished."""
+"""The stages of a run, in order: where each writes, which settings are its own, which others it needs."""
 
 from pathlib import Path
 from typing import Any
@@ -10,19 +10,29 @@ from simcsp.console import say
 SETTINGS = {
     "prepare": ("data", "split"),
     "pretrain": ("seed", "precision", "compile", "encoder", "pretrain", "nmi", "published"),
+    "encoders": ("seed", "precision", "encoder", "nmi", "published"),
     "finetune": ("seed", "precision", "compile", "encoder", "finetune"),
     "evaluation": ("seed", "precision", "encoder", "nmi", "published"),
     "report": (),
     "search": ("seed", "precision", "compile", "encoder", "pretrain", "nmi", "published", "search"),
 }
-_BESIDE = {"search": ("prepare", "pretrain")}  # stages that no other waits for, and what each of them needs
+_NEEDS = {
+    "prepare": (),
+    "pretrain": ("prepare",),
+    "encoders": ("prepare", "pretrain"),
+    "finetune": ("prepare", "pretrain"),
+    "evaluation": ("prepare", "pretrain", "encoders", "finetune"),
+    "report": ("prepare", "pretrain", "encoders", "finetune", "evaluation"),
+    "search": ("prepare", "pretrain"),
+}
+_SHARED = ("pretrain", "encoders")  # by runs that name another in `pretrained`
 
 
 def stage_folder(config: RunConfig, stage: str) -> Path:
-    """Where a stage writes; prepared data are shared by runs, and so is pre-training if they ask for it."""
+    """Where a stage writes; prepared data are shared by runs, and so is pre-training with what is measured of it."""
     if stage == "prepare":
         return runs.prepared_folder(config.data.name)
-    return runs.run_folder((config.pretrained if stage == "pretrain" else "") or config.run) / stage
+    return runs.run_folder((config.pretrained if stage in _SHARED else "") or config.run) / stage
 
 
 def stage_settings(config: RunConfig, stage: str) -> dict[str, Any]:
@@ -37,13 +47,14 @@ def stage_settings(config: RunConfig, stage: str) -> dict[str, Any]:
 
 
 def finished_before(config: RunConfig, stage: str) -> dict[str, str]:
-    """Vouch for every stage before this one: name → hash of all that went into it.
+    """Vouch for every stage that this one needs: name → hash of all that went into it.
 
     Raises:
         InputError: if one of them has not finished, or was run with other settings.
     """
-    earlier = _BESIDE.get(stage, tuple(SETTINGS)[: list(SETTINGS).index(stage)])
-    return {name: runs.finished_stage(stage_folder(config, name), stage_settings(config, name)) for name in earlier}
+    return {
+        name: runs.finished_stage(stage_folder(config, name), stage_settings(config, name)) for name in _NEEDS[stage]
+    }
 
 
 def enter_stage(config: RunConfig, stage: str, files: dict[str, str]) -> bool:

@@ -95,7 +95,7 @@ def test_demo_goes_through_every_stage_and_names_the_report(machine: Machine) ->
     done = machine.bash("run.sh", "demo")
     assert done.returncode == 0, done.stderr
     stages = [call.split(".py]")[0] for call in machine.calls("python [src/")]
-    assert stages == [f"python [src/{stage}" for stage in ("prepare", "pretrain", "finetune", "evaluate", "report")]
+    assert stages == [f"python [src/{stage}" for stage in ALL]
     assert done.stdout.endswith("runs/demo/report/report.md\n")
 
 
@@ -107,7 +107,7 @@ def stages_of(machine: Machine) -> list[str]:
     return [" ".join(filter(None, match.groups())) for match in found if match]
 
 
-ALL = ("prepare", "pretrain", "finetune", "evaluate", "report")
+ALL = ("prepare", "pretrain", "embed", "finetune", "evaluate", "report")
 
 
 def test_experiment_is_both_scripts_on_one_configuration(machine: Machine) -> None:
@@ -119,7 +119,7 @@ def test_experiment_is_both_scripts_on_one_configuration(machine: Machine) -> No
 
 def test_search_follows_pretraining(machine: Machine) -> None:
     assert machine.bash("run.sh", "search", "configs/experiments/exp2.yaml").returncode == 0
-    assert stages_of(machine) == ["prepare", "pretrain", "search"]
+    assert stages_of(machine) == ["prepare", "pretrain", "embed", "search"]
 
 
 def test_study_goes_through_its_plan_then_compares(machine: Machine) -> None:

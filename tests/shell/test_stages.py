@@ -16,7 +16,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.shell.conftest import Machine
 
-STAGES = {"pretrain.sh": ("prepare", "pretrain"), "finetune.sh": ("finetune", "evaluate", "report")}
+STAGES = {"pretrain.sh": ("prepare", "pretrain", "embed"), "finetune.sh": ("finetune", "evaluate", "report")}
 
 
 @pytest.mark.parametrize("script", STAGES)

@@ -127,6 +127,16 @@ def test_another_process_gets_the_same_work() -> None:
     assert all((one.test == other.test).all() for one, other in zip(received.folds, work.folds, strict=True))
 
 
+def test_few_validation_windows_are_drawn_from_those_of_the_fold_and_the_rest_stays() -> None:
+    few = CrossValidation(replace(CONFIG, finetune=replace(CONFIG.finetune, validation=7)))
+    assert few.folds[0].validation.tolist() != few.folds[1].validation.tolist()
+    for drawn, whole in zip(few.folds, CrossValidation(CONFIG).folds, strict=True):
+        assert len(set(drawn.validation.tolist())) == 7
+        assert set(drawn.validation.tolist()) < set(whole.validation.tolist())
+        assert (drawn.train == whole.train).all()
+        assert (drawn.test == whole.test).all()
+
+
 def test_every_window_is_embedded_once_by_each_encoder(embedded: Counter[tuple[bytes, bytes]]) -> None:
     work = CrossValidation(CONFIG)
     jobs = [job for job in work.jobs if job.name in {"baseline", "best_sccs"}]

@@ -29,7 +29,7 @@ from simcsp.model.encoder import load_checkpoint, load_encoder
 from simcsp.sequence.alphabet import A, G, T, with_special_tokens
 from simcsp.training import finetuning
 from simcsp.training.batches import EmbeddedBatches, EpochBatches
-from simcsp.training.finetuning import asked_rows, embed_rows, finetune_fold, planned_steps, training_rows
+from simcsp.training.finetuning import asked_rows, drawn_rows, embed_rows, finetune_fold, planned_steps
 from simcsp.training.log import read_metrics
 
 LENGTH = 20
@@ -104,19 +104,19 @@ def same_embeddings(left: Path, right: Path) -> bool:
 @settings(deadline=None)
 @given(labels=st.integers(1, 35), seed=st.integers(0, 2**32 - 1))
 def test_labels_draws_that_many_training_rows_by_seed(labels: int, seed: int) -> None:
-    rows = training_rows(FOLD, labels, seed)
+    rows = drawn_rows(FOLD.train, labels, seed)
     assert len(rows) == len(set(rows)) == labels
     assert set(rows) <= set(FOLD.train)
-    assert (rows == training_rows(FOLD, labels, seed)).all()
+    assert (rows == drawn_rows(FOLD.train, labels, seed)).all()
 
 
 def test_other_seeds_draw_other_rows() -> None:
-    assert len({tuple(training_rows(FOLD, 10, seed)) for seed in range(20)}) == 20
+    assert len({tuple(drawn_rows(FOLD.train, 10, seed)) for seed in range(20)}) == 20
 
 
 @pytest.mark.parametrize("labels", [0, 36, 1000])
 def test_all_rows_are_used_without_labels_or_with_more_than_there_are(labels: int) -> None:
-    assert (training_rows(FOLD, labels, seed=0) == FOLD.train).all()
+    assert (drawn_rows(FOLD.train, labels, seed=0) == FOLD.train).all()
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_all_rows_are_used_without_labels_or_with_more_than_there_are(labels: in
 )
 def test_planned_steps_are_those_of_the_batches(labels: int, batch_size: int, steps: int) -> None:
     config = RunConfig(finetune=FinetuneConfig(epochs=4, labels=labels, batch_size=batch_size))
-    batches = EpochBatches(TABLE.take(training_rows(FOLD, labels, 0)), batch_size, seed=0)
+    batches = EpochBatches(TABLE.take(drawn_rows(FOLD.train, labels, 0)), batch_size, seed=0)
     assert planned_steps(FOLD, config) == steps == 4 * batches.steps_per_epoch
 
 
@@ -227,7 +227,7 @@ def test_only_training_windows_are_trained_on(what_is_trained: Callable[..., See
     seen = what_is_trained()
     assert (seen.batches.tokens == with_special_tokens(TABLE.tokens[FOLD.train])).all()
     few = what_is_trained(labels=10)
-    assert (few.batches.tokens == with_special_tokens(TABLE.tokens[training_rows(FOLD, 10, 5)])).all()
+    assert (few.batches.tokens == with_special_tokens(TABLE.tokens[drawn_rows(FOLD.train, 10, 5)])).all()
 
 
 def test_encoders_of_a_fold_share_head_and_order_and_folds_do_not(what_is_trained: Callable[..., Seen]) -> None:

@@ -12,13 +12,13 @@ from transformers import PreTrainedModel
 from simcsp import runs
 from simcsp.config import CNN, RunConfig
 from simcsp.console import progress
-from simcsp.datasets.splits import fold_rows
+from simcsp.datasets.splits import Fold, fold_rows
 from simcsp.datasets.windows import TRANSFER, WindowTable, load_windows
 from simcsp.model.cnn import DilatedCnn
 from simcsp.model.encoder import load_checkpoint, random_encoder
 from simcsp.stages import stage_folder
 from simcsp.training.devices import make_accelerator
-from simcsp.training.finetuning import Rows, asked_rows, embed_rows, finetune_fold, planned_steps, training_rows
+from simcsp.training.finetuning import Rows, asked_rows, drawn_rows, embed_rows, finetune_fold, planned_steps
 
 _EMBEDDINGS = "embeddings.npy"
 
@@ -52,7 +52,7 @@ class CrossValidation:
         self.accelerator = make_accelerator(config.precision)
         self.table = load_windows(stage_folder(config, "prepare") / "windows")
         self.transfer = transfer_windows(config)
-        self.folds = [fold_rows(self.table, config.split, k) for k in range(config.split.folds)]
+        self.folds = [self._fold(k) for k in range(config.split.folds)]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return CrossValidation, (self.config,)
@@ -79,7 +79,7 @@ class CrossValidation:
 
     def training_rows(self, fold: int) -> Rows:
         """Rows that every model trains on in a fold."""
-        return training_rows(self.folds[fold], self.config.finetune.labels, self._seed(fold))
+        return drawn_rows(self.folds[fold].train, self.config.finetune.labels, self._seed(fold))
 
     def embed(self, jobs: list[FoldJob]) -> None:
         """Let every encoder of some jobs embed the windows of all its folds, unless it has done so."""
@@ -116,6 +116,11 @@ class CrossValidation:
         for pattern in ("checkpoint-*", ".checkpoint-*"):
             for checkpoint in self.fold_folder(*job).glob(pattern):
                 shutil.rmtree(checkpoint)
+
+    def _fold(self, k: int) -> Fold:
+        """With as many validation windows as are asked for."""
+        fold = fold_rows(self.table, self.config.split, k)
+        return fold._replace(validation=drawn_rows(fold.validation, self.config.finetune.validation, self._seed(k)))
 
     def _seed(self, fold: int) -> int:
         """The same for every initialisation, so that their comparison on a fold is paired."""

@@ -36,11 +36,11 @@ _EMBEDDED_AT_ONCE = 1024  # windows between two looks at the progress
 Rows = NDArray[np.intp]
 
 
-def training_rows(fold: Fold, labels: int, seed: int) -> Rows:
-    """Rows of the fold to train on: all, or ``labels`` of them drawn at random."""
-    if not labels or labels >= len(fold.train):
-        return fold.train
-    return np.sort(np.random.default_rng(seed).choice(fold.train, size=labels, replace=False))
+def drawn_rows(rows: Rows, labels: int, seed: int) -> Rows:
+    """All rows, or ``labels`` of them drawn at random; 0 is all."""
+    if not labels or labels >= len(rows):
+        return rows
+    return np.sort(np.random.default_rng(seed).choice(rows, size=labels, replace=False))
 
 
 def planned_steps(fold: Fold, config: RunConfig) -> int:
@@ -108,7 +108,7 @@ def finetune_fold(
         before = (
             _untrained(encoder, table, fold.test, config, accelerator) if embeddings is None else embeddings[fold.test]
         )
-    rows = training_rows(fold, settings.labels, seed)
+    rows = drawn_rows(fold.train, settings.labels, seed)
     if embeddings is None:
         learner = _whole_learner(classifier, table, rows, config, seed, accelerator)
     else:
