@@ -104,9 +104,7 @@ def _read(name: str) -> Scored:
         settings={key: value for key, value in settings.items() if not _APART.fullmatch(key)},
         scores=scores,
         transfer=pd.read_csv(transfer, dtype={"fold": str}) if transfer.exists() else None,
-        test_to_train=test_to_train(
-            settings["split.folds"], manifest["split"]["windows per part"], settings["finetune.labels"]
-        ),
+        test_to_train=test_to_train(settings["split.folds"], manifest["split"]["windows per part"]),
     )
 
 

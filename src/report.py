@@ -50,7 +50,7 @@ def main() -> None:
     scores = pd.read_csv(run / "evaluation" / runs.SCORES, dtype={"fold": str})
     table = fold_scores(scores)
     manifest = runs.read_json(runs.prepared_folder(config.data.name) / "manifest.json")
-    ratio = test_to_train(config.split.folds, manifest["split"]["windows per part"], config.finetune.labels)
+    ratio = test_to_train(config.split.folds, manifest["split"]["windows per part"])
     models = list(dict.fromkeys(table.index.get_level_values(0)))
     predictions = {name: _test_predictions(run / "finetune" / name) for name in models}
     threshold = PUBLISHED_THRESHOLD if config.published.logit_threshold else 0.5

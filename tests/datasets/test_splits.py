@@ -9,6 +9,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from simcsp.config import SplitConfig
 from simcsp.datasets.splits import assign_parts, fold_rows, places, require_usable_parts, selection_rows, split_record
+from simcsp.datasets.splits import test_to_train as ratio_of_folds
 from simcsp.datasets.windows import WindowTable, concatenate, window_table
 from simcsp.errors import InputError
 from simcsp.sequence.alphabet import reverse_complement
@@ -329,3 +330,8 @@ def test_the_middle_of_a_site_is_the_middle_of_its_window() -> None:
     assert found.known.tolist() == [True, True, True, False, False]
     assert found.contig.tolist() == ["chr1", "chr1", "HLA:A*01", "", ""]
     assert found.middle.tolist() == [110, 110, 6, 0, 0]
+
+
+def test_test_to_train_is_the_mean_ratio_of_the_folds() -> None:
+    assert ratio_of_folds(2, [10, 20, 30, 40, 99]) == pytest.approx((30 / 40 + 70 / 20) / 2)
+    assert ratio_of_folds(5, [100] * 11) == pytest.approx(2 / 7)

@@ -257,19 +257,21 @@ def fold_parts(folds: int, fold: int) -> FoldParts:
     return FoldParts(frozenset(range(2 * folds)) - test - validation, validation, test)
 
 
-def test_to_train(folds: int, sizes: list[int], labels: int) -> float:
-    """Test windows per window that is trained on, mean over folds.
+def test_to_train(folds: int, sizes: list[int]) -> float:
+    """Test windows per window that a fold may train on, mean over folds, for the corrected resampled t test.
+
+    Folds that draw a few labels have no larger ratio. Nadeau & Bengio (2003, section 3) allow for the test windows that
+    two splits share, a share n2 / (n1 + n2) where training takes all that testing leaves; with few labels most windows
+    are left by both, and n1 stands for all of them.
 
     Args:
         folds: of the split.
         sizes: windows per part.
-        labels: training windows used per fold; 0 for all.
     """
     ratios = []
     for fold in range(folds):
         parts = fold_parts(folds, fold)
-        trained = sum(sizes[part] for part in parts.train)
-        ratios.append(sum(sizes[part] for part in parts.test) / min(trained, labels or trained))
+        ratios.append(sum(sizes[part] for part in parts.test) / sum(sizes[part] for part in parts.train))
     return sum(ratios) / len(ratios)
 
 

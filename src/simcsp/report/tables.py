@@ -105,8 +105,7 @@ def compare_with_baseline(
 
     Args:
         table: from :func:`fold_scores`.
-        test_to_train: test windows per window that a fold was really trained on; folds share training windows,
-            and the corrected test allows for it.
+        test_to_train: test windows per training window of a fold, which the corrected test allows for.
         windows: model → bootstrap interval of F1, from :func:`window_intervals`.
     """
     comparisons: list[Comparison] = []
