@@ -9,24 +9,17 @@ Reads runs/<run>/evaluation of each; writes runs/<study or name>/report: report.
 transfer.csv, f1.png. Always made anew; it takes seconds.
 """
 
-import re
 import sys
 from collections.abc import Iterator
-from typing import Any
-
-import pandas as pd
 
 from simcsp import runs
 from simcsp.command_line import parse_config
 from simcsp.config import BudgetConfig, RunConfig
 from simcsp.console import run_script, say
-from simcsp.datasets.splits import test_to_train
 from simcsp.errors import InputError
-from simcsp.report.joined import Scored, compare, joined_scores, joined_transfer, variants
+from simcsp.report.finished_runs import read_run
+from simcsp.report.joined import compare, joined_scores, joined_transfer, variants
 from simcsp.report.joined_page import answer, joined_figure, joined_report
-
-# What makes no variant of a model: names, places, the seed and what follows from it, and other scripts' settings.
-_APART = re.compile(r"run|pretrained|processes|seed|split\.seed|data\.(name|root)|study\..*|search\..*")
 
 
 def main() -> None:
@@ -66,7 +59,7 @@ def _members(config: RunConfig) -> Iterator[tuple[str, int, BudgetConfig]]:
 
 
 def _write(name: str, members: list[str]) -> None:
-    scored = [_read(member) for member in members]
+    scored = [read_run(member) for member in members]
     scores, transfer = joined_scores(scored), joined_transfer(scored)
     ratios = dict(zip(variants(scored), (run.test_to_train for run in scored), strict=True))
     comparisons = compare(scores, ratios)
@@ -83,38 +76,6 @@ def _write(name: str, members: list[str]) -> None:
         runs.write_text(folder / "report.md", joined_report(name, scored, scores, comparisons, transfer))
     say(f"compare: {answer(comparisons, scored).replace('**', '')}")
     say(f"compare: written to {(target / 'report.md').relative_to(runs.ROOT)}")
-
-
-def _read(name: str) -> Scored:
-    """One evaluated run.
-
-    Raises:
-        InputError: if its evaluation has not finished.
-    """
-    folder = runs.run_folder(name)
-    if not (folder / "evaluation" / runs.DONE).exists():
-        raise InputError("this run has not been evaluated", path=folder, hint="bash finetune.sh does that")
-    settings = dict(_flat(runs.read_json(folder / "evaluation" / runs.CONFIG)))
-    scores = pd.read_csv(folder / "evaluation" / runs.SCORES, dtype={"fold": str})
-    transfer = folder / "evaluation" / runs.TRANSFERRED
-    manifest = runs.read_json(runs.prepared_folder(settings["data.name"]) / "manifest.json")
-    return Scored(
-        name=name,
-        seed=settings["seed"],
-        settings={key: value for key, value in settings.items() if not _APART.fullmatch(key)},
-        scores=scores,
-        transfer=pd.read_csv(transfer, dtype={"fold": str}) if transfer.exists() else None,
-        test_to_train=test_to_train(settings["split.folds"], manifest["split"]["windows per part"]),
-    )
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted name and value of every setting."""
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 if __name__ == "__main__":

@@ -371,10 +371,19 @@ def test_parallel_folds_killed_and_stopped_end_in_the_numbers_of_one_after_the_o
     assert not list(models.rglob("*checkpoint-*"))
 
 
-def test_the_notebook_runs_on_the_finished_run(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "pictures"),
+    [("explore_embeddings.ipynb", 4), ("compare_runs.ipynb", 2)],
+)
+def test_a_notebook_runs_from_a_clean_kernel_on_the_finished_run(
+    finished: Path, monkeypatch: pytest.MonkeyPatch, name: str, pictures: int
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(finished / "src"))  # of the kernel
     monkeypatch.setenv("SIMCSP_RUN", "tiny")
-    notebook = nbformat.read(ROOT / "notebooks" / "explore_embeddings.ipynb", as_version=4)  # type: ignore[no-untyped-call]
+    monkeypatch.setenv("SIMCSP_RUNS", "tiny")
+    notebook = nbformat.read(ROOT / "notebooks" / name, as_version=4)  # type: ignore[no-untyped-call]
     assert not any(cell.get("outputs") for cell in notebook.cells), "notebooks are committed without output"
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(finished / "notebooks")}}).execute()
-    pictures = [output for cell in notebook.cells for output in cell.get("outputs", []) if "image/png" in output.data]
-    assert pictures
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert not [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
+    assert len([output for output in outputs if "image/png" in output.get("data", {})]) == pictures

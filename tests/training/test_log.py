@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from simcsp.runs import METRICS
 from simcsp.training.dashboard import tag_of
-from simcsp.training.log import METRICS, RunLog, read_metrics
+from simcsp.training.log import RunLog, read_metrics
 
 
 def write(folder: Path, start: int, steps: list[int], factor: float = 1.0) -> None:

@@ -10,8 +10,6 @@ from torch.utils.tensorboard import SummaryWriter
 from simcsp import runs
 from simcsp.training.dashboard import tag_of
 
-METRICS = "metrics.jsonl"
-
 
 class RunLog:
     """Append-only record of one training.
@@ -23,7 +21,7 @@ class RunLog:
 
     def __init__(self, folder: Path, step: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._path = folder / METRICS
+        self._path = folder / runs.METRICS
         kept = [record for record in read_metrics(folder) if record["step"] <= step] if step else []
         runs.write_text(self._path, "".join(f"{json.dumps(record)}\n" for record in kept))
         self.writer = SummaryWriter(str(folder), purge_step=step + 1 if step else 0)
@@ -50,7 +48,7 @@ class RunLog:
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """Records of a training, oldest first; a line cut off by a crash ends the reading."""
     records = []
-    path = folder / METRICS
+    path = folder / runs.METRICS
     if path.exists():
         for line in path.read_text(encoding="utf-8").splitlines():
             try:

@@ -1,0 +1,270 @@
+"""What the encoders of a run make of its windows, for the eye: layouts, clusters, and what the clusters hold.
+
+Everything is read from what `src/embed.py` stored; nothing is computed again. Clusters come from the neighbour graph
+in the space of principal components, never from the picture.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from simcsp import runs
+from simcsp.datasets.windows import load_windows
+from simcsp.errors import InputError
+from simcsp.report.figures import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, TITLES, YELLOW
+from simcsp.report.finished_runs import pretrained_folder, read_settings
+from simcsp.sequence.alphabet import FIRST_NUCLEOTIDE, VOCABULARY, Tokens
+from simcsp.sequence.sites import SITE_NAMES, window_name
+
+CLASSES = {"decoy GT": SKY, "donor": BLUE, "decoy AG": YELLOW, "acceptor": RED}
+PROBE = "linear probe: probability of a splice site"
+COLOURED = {
+    "window": "label and site type",
+    "label": "label",
+    "site type": "site type",
+    "cluster": "Leiden cluster",
+    "species": "species",
+    "score": PROBE,
+}
+_QUALITATIVE = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW, BLACK)
+_LETTERS = list(VOCABULARY[FIRST_NUCLEOTIDE:])
+_FEW = 10  # windows that a logo needs
+
+
+class Explored(NamedTuple):
+    """A run whose encoders have been scored.
+
+    Attributes:
+        name: of the run.
+        folder: of its encoders.
+        encoders: their names, BASELINE first.
+        tokens: ``(n, length)`` of all prepared windows.
+    """
+
+    name: str
+    folder: Path
+    encoders: list[str]
+    tokens: Tokens
+
+    def layers(self, encoder: str) -> list[int]:
+        """Layers that were laid out, the pooled one first; none if the run was made before they were."""
+        path = self.folder / encoder / runs.LAYER_LAYOUTS
+        if not path.exists():
+            return []
+        found = pd.read_csv(path, usecols=["layer", "pooled"]).drop_duplicates()
+        return list(found.sort_values("pooled", ascending=False, kind="stable").layer)
+
+    def windows(self, encoder: str, layer: int | None = None) -> pd.DataFrame:
+        """Windows of the selection part as one layer sees them, the pooled one if none is given.
+
+        Returns:
+            ``row`` in the prepared table, ``origin``, ``window`` (donor, decoy GT, …), ``label``, ``site type``,
+            ``species``, ``cluster``, ``umap_1``, ``umap_2``, and ``score``: what a linear probe that has not seen the
+            window's group gives it; nan where none is stored.
+        """
+        table = pd.read_csv(self.folder / encoder / runs.LAYOUT)
+        kinds = zip(table.label, table.site_type, strict=True)
+        facts = pd.DataFrame(
+            {
+                "row": table.row,
+                "origin": table.origin,
+                "window": [window_name(label, site) for label, site in kinds],
+                "label": np.where(table.label == 1, "splice site", "decoy"),
+                "site type": [SITE_NAMES[site] for site in table.site_type],
+                "species": table.species,
+            }
+        )
+        layers = self.layers(encoder)
+        if not layers:
+            return facts.assign(**table[["cluster", "umap_1", "umap_2"]], score=np.nan)
+        every = pd.read_csv(self.folder / encoder / runs.LAYER_LAYOUTS)
+        places = every[every.layer == (layers[0] if layer is None else layer)].rename(columns={"probe": "score"})
+        return facts.merge(places[["row", "cluster", "umap_1", "umap_2", "score"]], on="row")
+
+
+def open_run(name: str) -> Explored:
+    """Find the encoders of an evaluated run.
+
+    Raises:
+        InputError: if the run, or what was measured of its encoders, is not there.
+    """
+    settings = read_settings(name)
+    folder = pretrained_folder(name, settings, "encoders")
+    found = [path.parent.name for path in sorted(folder.glob(f"*/{runs.LAYOUT}"))]
+    if not found:
+        raise InputError("no encoders have been embedded here", path=folder, hint="bash pretrain.sh does that")
+    encoders = sorted(found, key=lambda one: list(TITLES).index(one) if one in TITLES else len(TITLES))
+    tokens = load_windows(runs.prepared_folder(settings["data.name"]) / "windows").tokens
+    return Explored(name, folder, encoders, tokens)
+
+
+def layout_figure(windows: pd.DataFrame, colour: str, title: str = "") -> Figure:
+    """One layout, coloured by a column of `COLOURED`."""
+    figure = Figure(figsize=(6.4, 5.0))
+    _draw(figure.subplots(), windows, colour)
+    figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def colour_panels(windows: pd.DataFrame, title: str = "") -> Figure:
+    """The same layout once in every colouring."""
+    names = [name for name in COLOURED if name != "score" or windows.score.notna().any()]
+    figure = Figure(figsize=(12.6, 7.8))
+    panels = figure.subplots(2, 3).ravel()
+    for axes, name in zip(panels, names, strict=False):
+        _draw(axes, windows, name)
+    for axes in panels[len(names) :]:
+        axes.set_axis_off()
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def encoder_panels(run: Explored, colour: str = "window") -> Figure:
+    """The layouts of all encoders of a run, side by side."""
+    return _row_of_panels([(TITLES.get(name, name), run.windows(name)) for name in run.encoders], colour)
+
+
+def layer_panels(run: Explored, encoder: str, colour: str = "window") -> Figure:
+    """The layouts of all layers of an encoder, lowest first."""
+    layers = sorted(run.layers(encoder))
+    if not layers:
+        raise InputError("no layers were laid out", path=run.folder / encoder, hint="Embed the run anew")
+    return _row_of_panels([(f"layer {layer}", run.windows(encoder, layer)) for layer in layers], colour)
+
+
+def cluster_table(windows: pd.DataFrame) -> pd.DataFrame:
+    """What each cluster holds: windows of each kind, its most frequent kind and the share of it, mean score."""
+    counts = pd.crosstab(windows.cluster, windows.window).reindex(columns=list(CLASSES), fill_value=0)
+    total = counts.sum(axis=1)
+    table = counts.assign(
+        windows=total,
+        mostly=counts.idxmax(axis=1),
+        purity=counts.max(axis=1) / total,
+        score=windows.groupby("cluster").score.mean(),
+    )
+    return table.sort_values("windows", ascending=False).rename(columns={"score": "mean score"})
+
+
+def base_frequencies(tokens: Tokens, flank: int) -> pd.DataFrame:
+    """Share of A, C, G and T at each place around the site; N counts for none of them.
+
+    Args:
+        tokens: ``(n, length)``.
+        flank: nucleotides shown on either side of the dinucleotide.
+
+    Returns:
+        One row per place in nt from the first nucleotide of the dinucleotide, which is 0; rows add up to 1.
+    """
+    middle = tokens.shape[1] // 2 - 1
+    flank = min(flank, middle)
+    shown = tokens[:, middle - flank : middle + flank + 2]
+    counts = np.stack([(shown == FIRST_NUCLEOTIDE + base).sum(axis=0) for base in range(4)], axis=1)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    return pd.DataFrame(shares, columns=_LETTERS, index=np.arange(-flank, flank + 2))
+
+
+def information(frequencies: pd.DataFrame) -> pd.DataFrame:
+    """Heights of the letters of a logo in bits (Schneider & Stephens 1990), without correction for few windows."""
+    shares = frequencies.to_numpy()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        entropy = -np.nansum(np.where(shares > 0, shares * np.log2(shares), 0), axis=1, keepdims=True)
+    return frequencies * (2 - entropy)
+
+
+def cluster_logos(run: Explored, windows: pd.DataFrame, *, flank: int = 12, most: int = 8) -> Figure:
+    """Sequence logos of the largest clusters, at most ``most``; clusters of few windows are left out."""
+    import logomaker  # noqa: PLC0415 - of the notebooks alone
+
+    table = cluster_table(windows)
+    chosen = table[table.windows >= _FEW].head(most)
+    rows = max(1, (len(chosen) + 1) // 2)
+    figure = Figure(figsize=(12.6, 0.5 + 1.75 * rows))
+    panels = figure.subplots(rows, 2, squeeze=False).ravel()
+    colours = dict(zip(_LETTERS, (GREEN, BLUE, ORANGE, RED), strict=True))
+    for axes, (cluster, facts) in zip(panels, chosen.iterrows(), strict=False):
+        frequencies = base_frequencies(run.tokens[windows.row[windows.cluster == cluster]], flank)
+        logomaker.Logo(information(frequencies), ax=axes, color_scheme=colours, show_spines=False)
+        axes.axvspan(-0.5, 1.5, color="0.94", zorder=-1)
+        axes.set(ylim=(0, 2), yticks=(0, 1, 2), ylabel="bits")
+        axes.set_title(
+            f"cluster {cluster}: {facts.windows} windows, {facts.purity:.0%} {facts.mostly}", fontsize=9, loc="left"
+        )
+    for axes in panels[len(chosen) :]:
+        axes.set_axis_off()
+    for axes in panels[max(0, len(chosen) - 2) : len(chosen)]:
+        axes.set_xlabel("nt from the first nucleotide of the site's dinucleotide")
+    return figure
+
+
+def menus(run: Explored) -> None:
+    """Menus for encoder, layer and colour over one picture, in a notebook that is running; needs ``ipywidgets``."""
+    from ipywidgets import Dropdown, interact  # noqa: PLC0415 - of the notebooks alone
+
+    layers = run.layers(run.encoders[0]) or [None]
+
+    def draw(encoder: str, layer: int | None, colour: str) -> Figure:
+        return layout_figure(run.windows(encoder, layer), colour, _place(run, encoder, layer))
+
+    interact(
+        draw,
+        encoder=Dropdown(options=[(TITLES.get(name, name), name) for name in run.encoders]),
+        layer=Dropdown(options=[("pooled" if one is None else str(one), one) for one in layers]),
+        colour=Dropdown(options=[(title, name) for name, title in COLOURED.items()], description="colour by"),
+    )
+
+
+def _place(run: Explored, encoder: str, layer: int | None) -> str:
+    return f"{run.name}, {TITLES.get(encoder, encoder)}{'' if layer is None else f', layer {layer}'}"
+
+
+def _row_of_panels(panels: list[tuple[str, pd.DataFrame]], colour: str) -> Figure:
+    across = min(4, len(panels))
+    down = -(-len(panels) // across)
+    figure = Figure(figsize=(3.6 * across + 0.6, 3.8 * down))
+    places = figure.subplots(down, across, squeeze=False).ravel()
+    for number, (axes, (title, windows)) in enumerate(zip(places, panels, strict=False)):
+        _draw(axes, windows, colour, key=number == 0)
+        axes.set_title(title, fontsize=10)
+    for axes in places[len(panels) :]:
+        axes.set_axis_off()
+    return figure
+
+
+def _draw(axes: Axes, windows: pd.DataFrame, colour: str, *, key: bool = True) -> None:
+    if colour == "score":
+        _draw_scores(axes, windows)
+    else:
+        _draw_kinds(axes, windows, colour, key=key)
+    axes.set(xticks=[], yticks=[], xlabel="UMAP 1", ylabel="UMAP 2")
+    axes.set_title(COLOURED[colour], fontsize=10)
+
+
+def _draw_scores(axes: Axes, windows: pd.DataFrame) -> None:
+    known = windows[windows.score.notna()]
+    points = axes.scatter(known.umap_1, known.umap_2, c=known.score, s=7, cmap="cividis", vmin=0, vmax=1, linewidths=0)
+    axes.figure.colorbar(points, ax=axes, label="probability", fraction=0.045)
+
+
+def _draw_kinds(axes: Axes, windows: pd.DataFrame, colour: str, *, key: bool) -> None:
+    kinds = sorted(windows[colour].unique())
+    if colour == "window":
+        palette = CLASSES
+        kinds = [kind for kind in CLASSES if kind in kinds]
+    elif len(kinds) <= len(_QUALITATIVE):
+        palette = dict(zip(kinds, _QUALITATIVE, strict=False))
+    else:
+        shades = mpl.colormaps["tab20"]
+        palette = {kind: mpl.colors.to_hex(shades(number % 20)) for number, kind in enumerate(kinds)}
+    for kind in kinds:
+        rows = windows[windows[colour] == kind]
+        axes.scatter(rows.umap_1, rows.umap_2, s=7, c=palette[kind], linewidths=0, alpha=0.85, label=str(kind))
+        if colour == "cluster":
+            place = (rows.umap_1.median(), rows.umap_2.median())
+            axes.annotate(str(kind), place, ha="center", va="center", fontsize=8, fontweight="bold")
+    if key and colour != "cluster":
+        axes.legend(markerscale=2, loc="best", handletextpad=0.1, fontsize=8, frameon=True, framealpha=0.8)
