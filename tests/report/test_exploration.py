@@ -149,7 +149,7 @@ def test_each_cluster_has_its_logo_but_those_of_few_windows(run: Explored) -> No
     windows.loc[windows.index[:3], "cluster"] = 7
     figure = cluster_logos(run, windows, flank=4)
     titles = [axes.get_title(loc="left") for axes in figure.axes if axes.axison]
-    assert titles == ["cluster 1: 19 windows, 53% acceptor", "cluster 0: 18 windows, 56% donor"]
+    assert titles == ["cluster 1: 19 windows, 53% acceptor", "cluster 0: 18 windows, 50% decoy GT"]
     assert [axes.get_xlim() for axes in figure.axes if axes.axison] == [(-4.5, 5.5)] * 2
 
 

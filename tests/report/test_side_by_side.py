@@ -8,7 +8,14 @@ from simcsp import runs
 from simcsp.config import RunConfig, as_plain
 from simcsp.errors import InputError
 from simcsp.metrics.significance import corrected_t_test
-from simcsp.report.side_by_side import differences, mean_scores, pretraining_figure, read_runs, scores_figure
+from simcsp.report.side_by_side import (
+    differences,
+    mean_scores,
+    pretraining_figure,
+    read_runs,
+    score_table,
+    scores_figure,
+)
 from simcsp.training.log import RunLog
 
 
@@ -54,6 +61,15 @@ def test_means_have_the_interval_of_the_corrected_t_distribution(names: list[str
     wanted = corrected_t_test(np.array([0.90, 0.92, 0.94]), runs_read[0].test_to_train)
     assert (row["mean"], row.low) == (pytest.approx(0.92), pytest.approx(wanted.interval[0]))
     assert row.high == pytest.approx(min(1.0, wanted.interval[1]))
+
+
+def test_the_table_has_means_with_their_intervals_in_the_order_of_the_runs(names: list[str]) -> None:
+    means = mean_scores(read_runs(names[::-1]))
+    table = score_table(means)
+    assert table.columns.tolist() == ["F1", "AUROC"]
+    assert table.index.tolist()[:2] == [("two", "BASELINE"), ("two", "BEST_SCCS")]
+    row = means[(means.run == "one") & (means.metric == "f1")].iloc[0]
+    assert table.loc[("one", "BASELINE"), "F1"] == f"0.9200 ({row.low:.3f} to {row.high:.3f})"
 
 
 def test_every_mean_is_a_point_and_every_run_a_group(names: list[str]) -> None:

@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 
 from simcsp import runs
 from simcsp.datasets.windows import load_windows
@@ -53,10 +55,7 @@ class Explored(NamedTuple):
 
     def layers(self, encoder: str) -> list[int]:
         """Layers that were laid out, the pooled one first; none if the run was made before they were."""
-        path = self.folder / encoder / runs.LAYER_LAYOUTS
-        if not path.exists():
-            return []
-        found = pd.read_csv(path, usecols=["layer", "pooled"]).drop_duplicates()
+        found = self._every_layer(encoder)[["layer", "pooled"]].drop_duplicates()
         return list(found.sort_values("pooled", ascending=False, kind="stable").layer)
 
     def windows(self, encoder: str, layer: int | None = None) -> pd.DataFrame:
@@ -67,24 +66,27 @@ class Explored(NamedTuple):
             ``species``, ``cluster``, ``umap_1``, ``umap_2``, and ``score``: what a linear probe that has not seen the
             window's group gives it; nan where none is stored.
         """
-        table = pd.read_csv(self.folder / encoder / runs.LAYOUT)
+        table, every = pd.read_csv(self.folder / encoder / runs.LAYOUT), self._every_layer(encoder)
+        chosen = every[every.pooled if layer is None else every.layer == layer].set_index("row")
+        places = table.set_index("row") if layer is None else chosen.loc[table.row]
         kinds = zip(table.label, table.site_type, strict=True)
-        facts = pd.DataFrame(
-            {
-                "row": table.row,
-                "origin": table.origin,
-                "window": [window_name(label, site) for label, site in kinds],
-                "label": np.where(table.label == 1, "splice site", "decoy"),
-                "site type": [SITE_NAMES[site] for site in table.site_type],
-                "species": table.species,
-            }
-        )
-        layers = self.layers(encoder)
-        if not layers:
-            return facts.assign(**table[["cluster", "umap_1", "umap_2"]], score=np.nan)
-        every = pd.read_csv(self.folder / encoder / runs.LAYER_LAYOUTS)
-        places = every[every.layer == (layers[0] if layer is None else layer)].rename(columns={"probe": "score"})
-        return facts.merge(places[["row", "cluster", "umap_1", "umap_2", "score"]], on="row")
+        facts = {
+            "row": table.row,
+            "origin": table.origin,
+            "window": [window_name(label, site) for label, site in kinds],
+            "label": np.where(table.label == 1, "splice site", "decoy"),
+            "site type": [SITE_NAMES[site] for site in table.site_type],
+            "species": table.species,
+            **{name: places[name].to_numpy() for name in ("cluster", "umap_1", "umap_2")},
+            "score": table.row.map(chosen.probe),
+        }
+        return pd.DataFrame(facts)
+
+    def _every_layer(self, encoder: str) -> pd.DataFrame:
+        path = self.folder / encoder / runs.LAYER_LAYOUTS
+        if path.exists():
+            return pd.read_csv(path)
+        return pd.DataFrame({"row": [], "layer": [], "pooled": np.zeros(0, dtype=bool), "probe": []})
 
 
 def open_run(name: str) -> Explored:
@@ -260,11 +262,13 @@ def _draw_kinds(axes: Axes, windows: pd.DataFrame, colour: str, *, key: bool) ->
     else:
         shades = mpl.colormaps["tab20"]
         palette = {kind: mpl.colors.to_hex(shades(number % 20)) for number, kind in enumerate(kinds)}
-    for kind in kinds:
-        rows = windows[windows[colour] == kind]
-        axes.scatter(rows.umap_1, rows.umap_2, s=7, c=palette[kind], linewidths=0, alpha=0.85, label=str(kind))
-        if colour == "cluster":
+    mixed = windows.sample(frac=1, random_state=0)  # so that no kind lies on top of all others
+    axes.scatter(mixed.umap_1, mixed.umap_2, s=8, c=mixed[colour].map(palette), linewidths=0, alpha=0.85)
+    if colour == "cluster":
+        for kind, rows in windows.groupby("cluster"):
             place = (rows.umap_1.median(), rows.umap_2.median())
-            axes.annotate(str(kind), place, ha="center", va="center", fontsize=8, fontweight="bold")
-    if key and colour != "cluster":
-        axes.legend(markerscale=2, loc="best", handletextpad=0.1, fontsize=8, frameon=True, framealpha=0.8)
+            name = axes.annotate(str(kind), place, ha="center", va="center", fontsize=8, fontweight="bold")
+            name.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
+    elif key:
+        spots = [Line2D([], [], linestyle="", marker="o", color=palette[kind], label=str(kind)) for kind in kinds]
+        axes.legend(handles=spots, loc="best", handletextpad=0.1, fontsize=8, frameon=True, framealpha=0.8)

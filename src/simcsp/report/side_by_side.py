@@ -58,6 +58,19 @@ def mean_scores(scored: Sequence[Scored], metrics: Sequence[str] = ("f1", "auroc
     return pd.DataFrame(rows)
 
 
+def score_table(means: pd.DataFrame) -> pd.DataFrame:
+    """:func:`mean_scores` to be read: a row per run and model, a column per metric."""
+    interval = means.low.map("{:.3f}".format) + " to " + means.high.map("{:.3f}".format)
+    shown = means.assign(
+        shown=means["mean"].map("{:.4f}".format) + " (" + interval + ")",
+        model=[TITLES.get(model, model) for model in means.model],
+        metric=[METRICS.get(metric, metric) for metric in means.metric],
+    )
+    return shown.pivot(index=["run", "model"], columns="metric", values="shown").loc[
+        list(shown[["run", "model"]].drop_duplicates().itertuples(index=False, name=None)), shown.metric.unique()
+    ]
+
+
 def scores_figure(means: pd.DataFrame) -> Figure:
     """Means and intervals of :func:`mean_scores`: a panel per metric, a group of points per run."""
     names, metrics = list(dict.fromkeys(means.run)), list(dict.fromkeys(means.metric))
@@ -150,7 +163,9 @@ def _draw_course(axes: Axes, folder: Path, metric: str, look: dict[str, str], la
             steps = start + points.step
             axes.plot(steps, points[metric], marker="o", markersize=3, label=None if start else label, **look)
             if start:
-                axes.plot(steps.iloc[0], points[metric].iloc[0], "|", color=look["color"], markersize=14)
+                axes.plot(
+                    steps.iloc[0], points[metric].iloc[0], "|", color=look["color"], markersize=20, markeredgewidth=2
+                )
         start += int(records.step.max())
 
 
