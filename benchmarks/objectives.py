@@ -1,13 +1,15 @@
-"""Compare what contrast can be of, from one BASELINE and with as many windows seen: SCCS, NMI, probes, MLM loss.
+r"""Compare what contrast can be of, from one BASELINE and with as many windows seen: SCCS, NMI, probes, MLM loss.
 
-    python benchmarks/objectives.py --config configs/human.yaml --split.pretraining 4
-    python benchmarks/objectives.py --config configs/human.yaml --split.pretraining 4 --pretrain.contrast.steps 400
+    python src/prepare.py --config benchmarks/objectives.yaml
+    python benchmarks/objectives.py --config benchmarks/objectives.yaml
+    python benchmarks/objectives.py --config benchmarks/objectives.yaml \
+        --encoder.init CHECKPOINT --pretrain.baseline.steps 0 --pretrain.contrast.steps 120
 
-From each seed one BASELINE, and from it the contrastive phase in every way that the prepared set allows. All see the
-same number of windows per step, three times the batch size: MLM alone as many windows, two views of half as many, or,
-with labels and orthologues, two views of a third beside a third for MLM. Measured on the selection part, which no way
-has seen the labels of: SCCS and NMI, AUROC of logistic regression on the embeddings (five folds of whole groups of
-that part), held-out MLM loss. Prints Markdown: mean ± standard deviation over seeds.
+From each seed one BASELINE (or a checkpoint), and from it the contrastive phase in every way that the prepared set
+allows. All see the same number of windows per step, three times the batch size: MLM alone as many windows, two views of
+half as many, or, with labels and orthologues, two views of a third beside a third for MLM. Measured on the selection
+part, which no way has seen the labels of: SCCS and NMI, AUROC of a linear probe, held-out MLM loss. Prints Markdown:
+mean ± standard deviation over seeds.
 """
 
 from collections.abc import Iterator
@@ -17,12 +19,6 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from accelerate import Accelerator
-from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from transformers import PreTrainedModel
 
 from simcsp import runs
@@ -32,8 +28,9 @@ from simcsp.console import progress, run_script, say
 from simcsp.datasets.corpus import Corpus
 from simcsp.datasets.pairs import LABELLED, ORTHOLOGUES, load_pairs
 from simcsp.datasets.splits import selection_rows
-from simcsp.datasets.windows import WindowTable, load_windows
+from simcsp.datasets.windows import load_windows
 from simcsp.metrics.nmi import nmi
+from simcsp.metrics.probe import linear_probe
 from simcsp.metrics.sccs import sccs
 from simcsp.model.embedding import embed
 from simcsp.model.encoder import load_checkpoint, load_encoder, save_checkpoint
@@ -68,8 +65,10 @@ class Trial:
         return found
 
     def trained(self, encoder: PreTrainedModel, phase: PhaseConfig, folder: Path) -> list[float]:
-        """Train in place and measure."""
+        """Train in place and measure; 0 steps measure what is there."""
         how, once, seed = self.config.encoder, phase.steps, self.config.seed
+        if not once:
+            return self.measures(encoder)
         plan = Plan(steps=once, optimiser=phase, evaluate_every=once, save_every=once, seed=seed, select={})
         corpus = Corpus(self.prepared / "corpus", self.config.data.window, balance=self.config.pretrain.balance)
         pairs = load_pairs(self.prepared, phase)
@@ -87,8 +86,9 @@ class Trial:
         embeddings = embed(encoder, table.tokens, pooling=how.pooling, layer=how.layer, accelerator=self.accelerator)
         agreement = np.mean([sccs(embeddings, table.label, seed).value for seed in range(DRAWS)])
         clusters = nmi(embeddings, table.label, table.site_type, self.config.nmi, 0)
+        probe = linear_probe(embeddings, table.label, table.site_type, table.group, seed=0)
         mlm = SelectionMeasure(encoder, table, self.config, self.accelerator, 0)._mlm()["validation/mlm_loss"]
-        return [float(agreement), clusters.value, *(probe(embeddings, table, site) for site in (0, 1)), mlm]
+        return [float(agreement), clusters.value, probe["probe_auroc_donor"], probe["probe_auroc_acceptor"], mlm]
 
 
 def ways(phase: PhaseConfig, prepared: Path) -> Iterator[tuple[str, PhaseConfig]]:
@@ -106,16 +106,6 @@ def ways(phase: PhaseConfig, prepared: Path) -> Iterator[tuple[str, PhaseConfig]
         yield "labels without MLM", replace(two, positives="label", mlm_weight=0.0)
     if (prepared / ORTHOLOGUES).exists():
         yield "orthologues", replace(joint, positives="orthologue")
-
-
-def probe(embeddings: NDArray[np.float32], table: WindowTable, site_type: int) -> float:
-    """AUROC of logistic regression on embeddings of one site type, over folds of whole groups."""
-    rows = table.site_type == site_type
-    folds = StratifiedGroupKFold(n_splits=5, shuffle=True, random_state=0)
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000))
-    vectors, label, group = embeddings[rows], table.label[rows], table.group[rows]
-    scores = cross_val_predict(model, vectors, label, groups=group, cv=folds, method="decision_function")
-    return float(roc_auc_score(label, scores))
 
 
 def main() -> None:

@@ -86,6 +86,7 @@ def test_a_clock_that_missed_a_step_is_an_error(one_side: ModuleType) -> None:
             "| inference | 8 |",
         ),
         ("contrastive_memory.py", "--batch 8 --chunk 2 --tokens 34 --steps 1 --repeats 1", "| 2 |"),
+        ("metrics.py", "--rows sccs --pairs 1100 --tokens 34 --model 1 32 2 64", "| SCCS, here | "),
         ("cost_curve.py", "--tokens-per-step 128 --lengths 64 --sizes 1 --batches --steps 1", "| 5 × 128 | 1,0"),
     ],
 )

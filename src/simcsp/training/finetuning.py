@@ -25,6 +25,7 @@ from simcsp.model.cnn import DilatedCnn
 from simcsp.model.embedding import Floats, classify, embed
 from simcsp.model.encoder import SiteClassifier
 from simcsp.model.objectives import ClassificationObjective, Classifier, HeadObjective
+from simcsp.sequence.alphabet import Tokens
 from simcsp.training.batches import EmbeddedBatches, EpochBatches
 from simcsp.training.checkpoint import read_model, write_model
 from simcsp.training.log import RunLog
@@ -96,49 +97,24 @@ def finetune_fold(
     Writes ``best/`` (encoder and head), ``predictions.parquet``, ``transfer.parquet`` if asked for,
     ``test_embeddings.npz`` (before and after fine-tuning), and ``done.json`` last.
     """
-    settings, how = config.finetune, config.encoder
-    classifier: Classifier
-    if isinstance(encoder, DilatedCnn):
-        classifier = encoder
-        _, before = classify(classifier, table.tokens[fold.test], accelerator)
-    else:
-        classifier = SiteClassifier(
-            encoder, pooling=how.pooling, layer=how.layer, dropout=settings.head_dropout, seed=seed
-        )
-        before = (
-            _untrained(encoder, table, fold.test, config, accelerator) if embeddings is None else embeddings[fold.test]
-        )
-    rows = drawn_rows(fold.train, settings.labels, seed)
+    classifier = _classifier(encoder, config, seed)
+    rows = drawn_rows(fold.train, config.finetune.labels, seed)
     if embeddings is None:
+        before = _untrained(classifier, encoder, table.tokens[fold.test], config, accelerator)
         learner = _whole_learner(classifier, table, rows, config, seed, accelerator)
     else:
+        before = embeddings[fold.test]
         learner = _head_learner(classifier, embeddings, table, rows, config, seed, accelerator)
+    plan = _plan(learner, config, seed, folder / "best")
 
     def measure(step: int, log: RunLog) -> dict[str, float]:  # noqa: ARG001
-        probabilities, vectors = learner.predict(fold.validation)
-        scores = scores_by_site(table.label[fold.validation], probabilities, table.site_type[fold.validation])
-        return {
-            f"validation/{name}" if site == "all" else f"validation/{name}_{site}": value
-            for site, values in scores.items()
-            for name, value in values.items()
-        } | (_agreement(vectors, table.take(fold.validation), config) if settings.follow else {})
+        return _validation_scores(learner, table, fold.validation, config)
 
-    best = folder / "best"
-    plan = Plan(
-        steps=settings.epochs * learner.batches.steps_per_epoch,
-        optimiser=settings,
-        evaluate_every=learner.batches.steps_per_epoch,
-        save_every=learner.batches.steps_per_epoch,
-        seed=seed,
-        select={AUROC: best},
-        patience=settings.patience,
-        compile=config.compile,
-    )
     done = train(learner.objective, learner.batches, measure, plan, folder, accelerator, bar)
     skip(bar, plan.steps - done.step)
-    read_model(best, learner.objective)
+    read_model(folder / "best", learner.objective)
     if embeddings is not None:
-        write_model(best, ClassificationObjective(classifier))  # so far it holds the head alone
+        write_model(folder / "best", ClassificationObjective(classifier))  # so far it holds the head alone
     probabilities, after = learner.predict(asked_rows(fold))
     write_predictions(folder, table, fold, probabilities)
     if transfer is not None:
@@ -147,11 +123,52 @@ def finetune_fold(
     runs.close_stage(folder, {"step": done.step, "best": done.best})
 
 
+def _classifier(encoder: PreTrainedModel | DilatedCnn, config: RunConfig, seed: int) -> Classifier:
+    """The encoder with a new head; a convolutional network has one already."""
+    if isinstance(encoder, DilatedCnn):
+        return encoder
+    how, dropout = config.encoder, config.finetune.head_dropout
+    return SiteClassifier(encoder, pooling=how.pooling, layer=how.layer, dropout=dropout, seed=seed)
+
+
 def _untrained(
-    encoder: PreTrainedModel, table: WindowTable, rows: Rows, config: RunConfig, accelerator: Accelerator
+    classifier: Classifier,
+    encoder: PreTrainedModel | DilatedCnn,
+    windows: Tokens,
+    config: RunConfig,
+    accelerator: Accelerator,
 ) -> Floats:
+    """Embeddings before fine-tuning."""
+    if isinstance(encoder, DilatedCnn):
+        return classify(classifier, windows, accelerator)[1]
     how = config.encoder
-    return embed(encoder, table.tokens[rows], pooling=how.pooling, layer=how.layer, accelerator=accelerator)
+    return embed(encoder, windows, pooling=how.pooling, layer=how.layer, accelerator=accelerator)
+
+
+def _plan(learner: "_Learner", config: RunConfig, seed: int, best: Path) -> Plan:
+    """Measure and save after every epoch, keep the best, stop when none is better for a while."""
+    settings, epoch = config.finetune, learner.batches.steps_per_epoch
+    return Plan(
+        steps=settings.epochs * epoch,
+        optimiser=settings,
+        evaluate_every=epoch,
+        save_every=epoch,
+        seed=seed,
+        select={AUROC: best},
+        patience=settings.patience,
+        compile=config.compile,
+    )
+
+
+def _validation_scores(learner: "_Learner", table: WindowTable, rows: Rows, config: RunConfig) -> dict[str, float]:
+    probabilities, vectors = learner.predict(rows)
+    windows = table.take(rows)
+    scores = {
+        f"validation/{name}" if site == "all" else f"validation/{name}_{site}": value
+        for site, values in scores_by_site(windows.label, probabilities, windows.site_type).items()
+        for name, value in values.items()
+    }
+    return scores | (_agreement(vectors, windows, config) if config.finetune.follow else {})
 
 
 def _agreement(embeddings: Floats, windows: WindowTable, config: RunConfig) -> dict[str, float]:
