@@ -31,7 +31,7 @@ from simcsp.training.log import RunLog
 from simcsp.training.loop import Measure, Plan, train
 
 SCCS, NMI = "validation/sccs", "validation/nmi"
-_PICTURED = 500  # windows in a UMAP picture while training; each takes about a second
+_PICTURED = 300  # windows in a UMAP picture while training; one takes half a second
 _PROJECTED = 1000  # windows in TensorBoard's projector
 _PROJECTOR = "00000"  # folder of the projector's files, by TensorBoard's writer
 _MLM_WINDOWS = 256  # windows the held-out MLM loss is measured on
