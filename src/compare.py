@@ -39,11 +39,12 @@ def main() -> None:
 def plan(config: RunConfig) -> Iterator[str]:
     """Overrides that make each run of a study out of its configuration.
 
-    Runs of one seed share pre-training and windows; every seed splits the windows anew.
+    Runs of one seed share pre-training and windows, with those of another study if `pretrained` names it; every seed
+    splits the windows anew.
     """
     for name, seed, budget in _members(config):
         yield (
-            f"--run {name} --pretrained {config.run}-{seed} --seed {seed} --split.seed {seed} "
+            f"--run {name} --pretrained {config.pretrained or config.run}-{seed} --seed {seed} --split.seed {seed} "
             f"--data.name {config.data.name}-split-{seed} --finetune.labels {budget.labels} "
             f"--finetune.epochs {budget.epochs} --finetune.batch_size {budget.batch_size} "
             f"--finetune.validation {budget.validation}"

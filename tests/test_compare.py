@@ -22,6 +22,11 @@ def test_plan_gives_every_seed_its_split_and_every_budget_its_run() -> None:
     assert lines[2].startswith("--run s-7-200 --pretrained s-7 --seed 7")
 
 
+def test_a_study_can_share_the_pretraining_of_another() -> None:
+    config = RunConfig(run="frozen", pretrained="s", study=StudyConfig(seeds=(4,), budgets=BUDGETS))
+    assert next(compare.plan(config)).startswith("--run frozen-4-200 --pretrained s-4 --seed 4")
+
+
 def test_a_study_without_budgets_is_refused() -> None:
     with pytest.raises(InputError, match=r"no study\.budgets"):
         list(compare.plan(RunConfig()))

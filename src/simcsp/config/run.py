@@ -19,7 +19,8 @@ class RunConfig:
 
     Attributes:
         run: name of the folder in runs/.
-        pretrained: run whose pre-training this one shares; its own if empty. Both need the same settings of it.
+        pretrained: run whose pre-training this one shares; its own if empty. Both need the same settings of it. For a
+            study it names another study.
         seed: every random choice follows from it.
         precision: `bf16` autocast, `fp32`, or `auto`: bf16 where the processor has it.
         compile: let torch.compile fuse the layers while training. Meant for GPUs, where it needs Triton; on the CPU it
