@@ -76,8 +76,8 @@ def test_every_mean_is_a_point_and_every_run_a_group(names: list[str]) -> None:
     figure = scores_figure(mean_scores(read_runs(names)))
     assert [axes.get_xlabel().split()[0] for axes in figure.axes] == ["F1", "AUROC"]
     points = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
-    assert [float(line.get_xdata()[0]) for line in points][:2] == pytest.approx([0.92, 0.95])  # type: ignore[index]
-    assert len({float(line.get_ydata()[0]) for line in points}) == 10  # type: ignore[index]
+    assert [np.asarray(line.get_xdata())[0] for line in points][:2] == pytest.approx([0.92, 0.95])
+    assert len({np.asarray(line.get_ydata())[0] for line in points}) == 10
     assert [text.get_text() for text in figure.axes[0].texts] == names
 
 
@@ -91,7 +91,9 @@ def test_phases_follow_each_other_and_shared_pretraining_is_one_curve(names: lis
     lines = [line for line in figure.axes[1].lines if line.get_marker() == "o"]
     assert [np.asarray(line.get_xdata()).tolist() for line in lines] == [[0, 10, 20], [20, 30, 40]] * 2
     assert np.asarray(lines[2].get_ydata()).tolist() == pytest.approx([0.3, 0.4, 0.5])
-    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["one, two", "other"]
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["one, two", "other"]
 
 
 def test_differences_are_those_of_the_report_in_words(names: list[str]) -> None:

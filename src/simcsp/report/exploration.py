@@ -207,7 +207,7 @@ def menus(run: Explored) -> None:
     """Menus for encoder, layer and colour over one picture, in a notebook that is running; needs ``ipywidgets``."""
     from ipywidgets import Dropdown, interact  # noqa: PLC0415 - of the notebooks alone
 
-    layers = run.layers(run.encoders[0]) or [None]
+    layers: list[int | None] = [*run.layers(run.encoders[0])] or [None]
 
     def draw(encoder: str, layer: int | None, colour: str) -> Figure:
         return layout_figure(run.windows(encoder, layer), colour, _place(run, encoder, layer))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -150,7 +151,7 @@ def _pretrainings(names: Sequence[str]) -> dict[Path, list[str]]:
     return folders
 
 
-def _draw_course(axes: Axes, folder: Path, metric: str, look: dict[str, str], label: str) -> None:
+def _draw_course(axes: Axes, folder: Path, metric: str, look: dict[str, Any], label: str) -> None:
     """Both phases one after the other; a bar marks where the second begins."""
     start = 0
     for phase in PHASES:
