@@ -13,17 +13,15 @@ from simcsp.errors import InputError
 from simcsp.report.exploration import (
     COLOURED,
     Explored,
-    base_frequencies,
-    cluster_logos,
     cluster_table,
     colour_panels,
     encoder_panels,
-    information,
     layer_panels,
     layout_figure,
     menus,
     open_run,
 )
+from simcsp.report.logos import base_frequencies, cluster_logos, information
 from simcsp.sequence.alphabet import A, C, G, N, T
 
 ROWS = np.arange(0, 80, 2)  # of 80 prepared windows, those of the selection part
