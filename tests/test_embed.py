@@ -92,7 +92,9 @@ def test_every_layer_has_the_layout_clusters_and_scores_of_its_vectors(
     config = RunConfig(data=DataConfig(window=20), encoder=EncoderConfig(layers=3, layer=2), nmi=NmiSettings(seeds=1))
     states = np.random.default_rng(0).normal(size=(40, 4, 8)).astype(np.float32)
     some = np.array([0, 3, 17, 39])
-    layout = script._layout(states[:, 2] + 100, 1000 + some, some, table, config)  # what is stored of the pooled one
+    layout = script._layout(
+        states[:, 2] + 100, 1000 + np.arange(40), some, table, config
+    )  # what is stored of the pooled one
     found = script._layer_layouts(states, layout, some, table, config).set_index("layer")
     assert list(dict.fromkeys(found.index)) == [1, 2, 3]
     assert found.pooled.groupby("layer").unique().map(list).to_dict() == {1: [False], 2: [True], 3: [False]}
