@@ -26,7 +26,7 @@ from simcsp.datasets.splits import selection_rows
 from simcsp.datasets.windows import load_windows
 from simcsp.download.catalogue import SETS
 from simcsp.errors import InputError
-from simcsp.model.encoder import SiteClassifier, load_checkpoint
+from simcsp.model.encoder import load_checkpoint, load_classifier
 from simcsp.model.export import (
     classifier_difference,
     embedder_difference,
@@ -34,12 +34,10 @@ from simcsp.model.export import (
     export_embedder,
     task_of,
 )
-from simcsp.model.objectives import ClassificationObjective
 from simcsp.model.splicebert import published_name
 from simcsp.report.model_card import Card, Kind, model_card, pretraining_of
 from simcsp.sequence.alphabet import with_special_tokens
 from simcsp.stages import finished_before, stage_folder
-from simcsp.training.checkpoint import read_model
 
 _COMPARED = 16  # windows that logits or embeddings are compared on
 _ROUNDING = 1e-3  # a larger difference is a fault, not rounding
@@ -83,19 +81,19 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, RunConfig]:
 
 def _export_classifier(asked: argparse.Namespace, config: RunConfig, folder: Path) -> Card:
     fold = runs.run_folder(config.run) / "finetune" / asked.model / f"fold-{asked.fold}"
-    encoder, how = _checkpoint(fold / "best", config), config.encoder
-    classifier = SiteClassifier(encoder, pooling=how.pooling, layer=how.layer, dropout=0.0, seed=config.seed)
-    read_model(fold / "best", ClassificationObjective(classifier))
+    how = config.encoder
+    classifier = load_classifier(
+        _existing(fold / "best"), pooling=how.pooling, layer=how.layer, tokens=config.longest_input
+    )
     export_classifier(classifier, folder)
     difference = classifier_difference(classifier, folder, _some_windows(config))
     scores = _scores(config, asked.model, str(asked.fold), f"test part of fold {asked.fold}")
-    return _card(asked, config, encoder, task_of(how.pooling), how.pooling, difference, scores)
+    return _card(asked, config, classifier.encoder, task_of(how.pooling), how.pooling, difference, scores)
 
 
 def _export_embedder(asked: argparse.Namespace, config: RunConfig, folder: Path) -> Card:
-    how = config.encoder
-    encoder, pooling = _checkpoint(stage_folder(config, "pretrain") / asked.model, config), how.pooling
-    pooling = asked.pooling or pooling
+    how, source = config.encoder, _existing(stage_folder(config, "pretrain") / asked.model)
+    encoder, pooling = load_checkpoint(source, dropout=0.0, tokens=config.longest_input), asked.pooling or how.pooling
     export_embedder(encoder, folder, pooling=pooling, layer=how.layer)
     windows = _some_windows(config)
     difference = embedder_difference(encoder, folder, windows, pooling=pooling, layer=how.layer)
@@ -103,10 +101,10 @@ def _export_embedder(asked: argparse.Namespace, config: RunConfig, folder: Path)
     return _card(asked, config, encoder, "embedder", pooling, difference, scores)
 
 
-def _checkpoint(folder: Path, config: RunConfig) -> Any:
+def _existing(folder: Path) -> Path:
     if not folder.exists():
         raise InputError("the run has no such model", path=folder, hint="Give one of its initialisations and folds")
-    return load_checkpoint(folder, dropout=0.0, tokens=config.longest_input)
+    return folder
 
 
 def _some_windows(config: RunConfig) -> Tensor:

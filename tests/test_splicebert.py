@@ -14,6 +14,7 @@ from simcsp.config import EncoderConfig
 from simcsp.errors import InputError
 from simcsp.metrics.nmi import Nmi, nmi
 from simcsp.model.encoder import load_encoder, save_checkpoint
+from simcsp.splicebert import rows
 
 SPACING = 300
 
@@ -23,7 +24,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A contig with a site or decoy every 300 nt, on both strands, and a BERT for 512 tokens."""
     rng = np.random.default_rng(0)
     letters = rng.choice(list("ACGT"), 200 * SPACING)
-    rows = []
+    lines = []
     for number in range(2, 198):
         at, strand, kind = number * SPACING, "+-"[number % 2], ("donor", "acceptor")[number // 2 % 2]
         true = number // 4 % 2
@@ -33,9 +34,9 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         forward = pair if strand == "+" else pair.translate(str.maketrans("ACGT", "TGCA"))[::-1]
         letters[at : at + 2] = list(forward)
         label = f"{pair}({'' if true else 'non-'}{kind})"
-        rows.append(f"chr1\t{at}\t{at + 2}\tgene|{label}\tx\t{strand}")
+        lines.append(f"chr1\t{at}\t{at + 2}\tgene|{label}\tx\t{strand}")
     (tmp_path / "genome.fa").write_text(">chr1\n" + "".join(letters) + "\n")
-    (tmp_path / "sites.bed").write_text("\n".join(rows) + "\n")
+    (tmp_path / "sites.bed").write_text("\n".join(lines) + "\n")
     for site in ("donor", "acceptor"):
         windows = ["".join(rng.choice(list("ACGT"), 600)) for _ in range(40)]
         pair = {"donor": "GT", "acceptor": "AG"}[site]
@@ -70,7 +71,7 @@ def test_every_layer_and_flank_is_measured_by_both_recipes(files: Path, monkeypa
 
 
 def test_what_is_measured_is_kept_for_the_next_start(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(splicebert, "nmi", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(rows, "nmi", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         call(files, monkeypatch, "--weights", "--run", "later")
     asked: list[int] = []
@@ -83,7 +84,7 @@ def test_what_is_measured_is_kept_for_the_next_start(files: Path, monkeypatch: p
         return nmi(*arguments, **named)
 
     monkeypatch.setattr(runs, "lock", lambda folder: folder.mkdir(parents=True, exist_ok=True))  # as a new process
-    monkeypatch.setattr(splicebert, "nmi", counted)
+    monkeypatch.setattr(rows, "nmi", counted)
     with pytest.raises(KeyboardInterrupt):
         call(files, monkeypatch, "--weights", "--run", "later")
     limit = 100

@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
+from simcsp.datasets.branch_points import REGION, BranchPoints, region_of
 from simcsp.datasets.splits import Fold
 from simcsp.datasets.windows import WindowTable, window_table
-from simcsp.model.yardstick import CENTRE, logistic_regression, one_hot
+from simcsp.model.yardstick import CENTRE, branch_point_regression, logistic_regression, one_hot
 from simcsp.sequence.alphabet import A, C, G, N, T
 
 LENGTH = 24
@@ -109,3 +110,25 @@ def test_penalty_is_the_best_on_validation(table: WindowTable, fold: Fold) -> No
         truth = table.label[fold.validation][rows]
         assert roc_auc_score(truth, straight[rows]) >= roc_auc_score(truth, other[rows])
     assert not np.allclose(straight, other)
+
+
+def test_branch_points_are_found_by_place_and_by_motif() -> None:
+    """A TACTAAC in every region, mostly far from the exon; the nucleotides beside its branch point are no motif."""
+    rng = np.random.default_rng(0)
+    rows, length = 300, 61
+    tokens = rng.choice([A, C, G, T], (rows, length)).astype(np.uint8)
+    label = np.zeros((rows, REGION), dtype=np.int8)
+    place = rng.choice(np.arange(3, 12), rows)
+    for row, at in enumerate(place):
+        label[row, at] = 1
+        label[row, at + 1] = -100
+        start = region_of(length).start + at - 5
+        tokens[row, start : start + 7] = [T, A, C, T, A, A, C]
+    names = np.arange(rows).astype(str)
+    table = BranchPoints(tokens, label, names, names)
+    fold = Fold(np.arange(200), np.arange(200, 240), np.arange(240, 300))
+    probabilities = branch_point_regression(table, fold)
+    assert probabilities.shape == (60, REGION)
+    asked = label[fold.test] >= 0
+    assert average_precision_score(label[fold.test][asked], probabilities[asked]) > 0.95
+    assert probabilities[:, 3:12].mean() > 3 * probabilities[:, 14:].mean()

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from simcsp.prediction.growing import PROGRESS, GrowingFiles
-from simcsp.runs import DONE
+from simcsp.prediction.refused import finish_records
+from simcsp.runs import DONE, read_json
 from simcsp.tally import Tally
 
 HEADS = {"a.bed": "", "b.tsv": "head\n"}
@@ -40,3 +41,14 @@ def test_an_end_that_was_interrupted_is_ended(tmp_path: Path) -> None:
     assert (tmp_path / "a.bed").read_text().splitlines()[-1] == "4"
     assert (tmp_path / "b.tsv").read_text().endswith("row 4\n")
     assert not (tmp_path / PROGRESS).exists()
+
+
+def test_a_folder_with_a_lost_record_is_never_finished(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tally = Tally("records", "calls.vcf")
+    files = grow(tmp_path, tally, 4)  # 40 read, 2 refused
+    with pytest.raises(AssertionError, match="40 records read, 37 written, 2 refused"):
+        finish_records(files, tally, 37, {})
+    assert not (tmp_path / DONE).exists()
+    finish_records(files, tally, 38, {"threshold": 0.5})
+    assert read_json(tmp_path / DONE) == {"records": tally.as_dict(), "threshold": 0.5}
+    assert capsys.readouterr().out.endswith("predict: 40 records in = 38 out + 2 refused\n")

@@ -130,6 +130,18 @@ def test_a_few_other_bases_are_refused_many_stop(write_genome: WriteGenome, scor
         survey(vcf, genome, {"c": "c"})
 
 
+def test_a_place_where_the_fasta_has_n_tells_no_assembly(
+    write_genome: WriteGenome, scorer: Scorer, tmp_path: Path
+) -> None:
+    """As in genomes that are masked with N, or known in pieces."""
+    genome = write_genome(c=f"{LETTERS[:38]}NNNN")
+    rows = row(5, "C", "A") + row(39, "G", "A") * 3 + row(38, "CG", "A")
+    scored = score(genome, scorer, tmp_path, rows)
+    assert len(scored) == 1
+    refused = (tmp_path / "scores/refused.tsv").read_text()
+    assert refused.count("the FASTA has N in the place of REF") == 4
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -13,7 +13,7 @@ from simcsp.errors import InputError
 from simcsp.sequence.alphabet import N, Tokens, encode, reverse_complement
 from simcsp.sequence.annotation import Transcript
 from simcsp.sequence.fasta import Genome
-from simcsp.sequence.vcf import read_records, why_unreadable
+from simcsp.sequence.vcf import read_records, why_no_substitution
 from simcsp.tally import Tally
 
 _MOST_MISMATCHES = 0.01  # share of reference bases that are not the FASTA's; more means another assembly
@@ -62,10 +62,8 @@ def read_vcf_variants(
     for record in read_records(path):
         for alt in record.alts or (".",):
             tally.read += 1
-            if reason := why_unreadable(record.ref, alt):
+            if reason := why_no_substitution(record.ref, alt):
                 tally.drop(reason, 1)
-            elif len(record.ref) != 1 or len(alt) != 1:
-                tally.drop("not a substitution of one base by another", 1)
             elif record.contig not in contig_of:
                 tally.drop("contig not in the FASTA", 1)
             elif (nearest := _nearest(exons.get(contig_of[record.contig]), record.position, farthest)) is None:

@@ -18,6 +18,8 @@ from typing import NamedTuple
 
 from simcsp.errors import InputError
 from simcsp.sequence.files import text_lines
+from simcsp.sequence.transcripts import whole_number
+from simcsp.sequence.vcf import read_records, why_no_substitution
 from simcsp.tally import Tally
 
 VEXSEQ_DISRUPTING = -24.0  # ΔPSI in per cent below which SpliceBERT's study called a variant of Vex-seq disrupting
@@ -76,10 +78,8 @@ def read_variants(path: Path, form: str, tally: Tally) -> list[Variant]:
     found = []
     for variant in READERS[form](path):
         tally.read += 1
-        if len(variant.ref) != 1 or len(variant.alt) != 1 or not {variant.ref, variant.alt} <= set("ACGT"):
-            tally.drop("not a substitution of one base by another", 1)
-        elif variant.ref == variant.alt:
-            tally.drop("alternative allele equals the reference", 1)
+        if reason := why_no_substitution(variant.ref, variant.alt):
+            tally.drop(reason, 1)
         else:
             found.append(variant)
     if not found:
@@ -89,22 +89,13 @@ def read_variants(path: Path, form: str, tally: Tally) -> list[Variant]:
 
 def _read_named(path: Path, first: int) -> Iterator[Variant]:
     """Rows of a VCF that tell exon and label in the name; exon starts count from ``first``."""
-    for number, line in text_lines(path):
-        if line.startswith("#") or not line.strip():
-            continue
-        columns = line.split("\t")
-        fields = columns[2].split("|") if len(columns) >= 5 else []
+    for number, contig, place, ref, _, columns in read_records(path, columns=5):
+        fields = columns[2].split("|")
         if len(fields) != 8 or fields[7] not in ("True", "False"):
-            raise InputError(
-                "expected contig, position, name, ref, alt; the name has 8 fields by |, the last True or False",
-                path=path, line=number,
-            )  # fmt: skip
-        start, end = _whole(fields[2], path, number) - first, _whole(fields[3], path, number)
-        place = _whole(columns[1], path, number) - 1
+            raise InputError("expected a name of 8 fields by |, the last True or False", path=path, line=number)
+        exon = _whole(fields[2], path, number) - first, _whole(fields[3], path, number)
         label = int(fields[7] == "True")
-        yield _variant(
-            fields[0], columns[0], place, columns[3], columns[4], (start, end), fields[4], label, path, number
-        )
+        yield _variant(fields[0], contig, place, ref, columns[4], exon, fields[4], label, path, number)
 
 
 def _read_vexseq(path: Path) -> Iterator[Variant]:
@@ -176,9 +167,10 @@ def _variant(
 
 
 def _whole(text: str, path: Path, line: int) -> int:
-    if not (text.isdigit() and text.isascii()):
-        raise InputError(f"expected a whole number, found {text[:40]!r}", path=path, line=line)
-    return int(text)
+    try:
+        return whole_number(text, "a place")
+    except ValueError as error:
+        raise InputError(str(error), path=path, line=line) from None
 
 
 def _apart(position: int, start: int, end: int) -> int:

@@ -150,7 +150,24 @@ def save_checkpoint(model: PreTrainedModel, folder: Path) -> None:
     export_tokenizer(folder, model.config.max_position_embeddings)
 
 
-class SiteClassifier(nn.Module):
+class EncoderWithHead(nn.Module):
+    """An encoder and a linear head over what it gives."""
+
+    encoder: PreTrainedModel
+    output: nn.Linear
+
+    def save(self, folder: Path) -> None:
+        """Write the encoder as a Hugging Face checkpoint, and the head beside it."""
+        save_checkpoint(self.encoder, folder)
+        save_file(self.output.state_dict(), folder / HEAD)
+
+    def restore(self, folder: Path) -> None:
+        """Read what :meth:`save` wrote."""
+        load_model(self.encoder, folder / WEIGHTS)
+        self.output.load_state_dict(load_file(folder / HEAD))
+
+
+class SiteClassifier(EncoderWithHead):
     """Encoder, pooling, dropout, and one logit for "this is a splice site"."""
 
     def __init__(self, encoder: PreTrainedModel, *, pooling: Pooling, layer: int, dropout: float, seed: int) -> None:
@@ -166,15 +183,17 @@ class SiteClassifier(nn.Module):
         logits = self.output(self.dropout(embedding)).squeeze(-1)
         return logits.float(), embedding.float()
 
-    def save(self, folder: Path) -> None:
-        """Write the encoder as a Hugging Face checkpoint, and the head beside it."""
-        save_checkpoint(self.encoder, folder)
-        save_file(self.output.state_dict(), folder / HEAD)
 
-    def restore(self, folder: Path) -> None:
-        """Read what :meth:`save` wrote."""
-        load_model(self.encoder, folder / WEIGHTS)
-        self.output.load_state_dict(load_file(folder / HEAD))
+def load_classifier(folder: Path, *, pooling: Pooling, layer: int, tokens: int) -> SiteClassifier:
+    """A fine-tuned classifier, without dropout, from the folder that it was saved to.
+
+    Raises:
+        InputError: as :func:`load_checkpoint`; the hashes in the folder are of encoder and head.
+    """
+    encoder = load_checkpoint(folder, dropout=0.0, tokens=tokens)
+    classifier = SiteClassifier(encoder, pooling=pooling, layer=layer, dropout=0.0, seed=0)
+    classifier.output.load_state_dict(load_file(folder / HEAD))
+    return classifier
 
 
 def _architecture(config: EncoderConfig, tokens: int) -> BertConfig | ModernBertConfig:

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from safetensors.torch import load_file
 
 from simcsp import runs
 from simcsp.config import CNN
 from simcsp.errors import InputError
 from simcsp.metrics.calibration import Curve, Threshold, at_temperature
 from simcsp.model.embedding import batches_of, ready
-from simcsp.model.encoder import HEAD, SiteClassifier, load_checkpoint
+from simcsp.model.encoder import SiteClassifier, load_classifier
 from simcsp.prediction.scorer import Probabilities
 from simcsp.sequence.alphabet import Tokens, with_special_tokens
 from simcsp.training.classifier_record import CLASSIFIER
@@ -58,7 +57,8 @@ class Ensemble:
         self.calibration_errors: tuple[float, float] = calibration["ece_before"], calibration["ece_after"]
         self.curve = Curve(*(np.array(calibration["curve"][name]) for name in Curve._fields))
         self._accelerator = accelerator
-        self._members = [_read_fold(fold / "best", record) for fold in folds]
+        how = {"pooling": record["pooling"], "layer": record["layer"], "tokens": record["window"] + 2}
+        self._members = [load_classifier(fold / "best", **how) for fold in folds]
         for member in self._members:
             ready(member, accelerator)
         self.parameters = sum(p.numel() for member in self._members for p in member.parameters())
@@ -108,10 +108,3 @@ def _read_record(folder: Path) -> dict[str, Any]:
         )  # fmt: skip
     record: dict[str, Any] = runs.read_json(folder / CLASSIFIER)
     return record
-
-
-def _read_fold(folder: Path, record: dict[str, Any]) -> SiteClassifier:
-    encoder = load_checkpoint(folder, dropout=0.0, tokens=record["window"] + 2)
-    classifier = SiteClassifier(encoder, pooling=record["pooling"], layer=record["layer"], dropout=0.0, seed=0)
-    classifier.output.load_state_dict(load_file(folder / HEAD))
-    return classifier

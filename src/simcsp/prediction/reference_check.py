@@ -8,6 +8,7 @@ from simcsp.sequence.assembly import resolve_contigs
 from simcsp.sequence.fasta import Genome
 from simcsp.sequence.vcf import Header, Record, read_records
 
+_BASES = frozenset("ACGT")
 _MISMATCHED = 0.01  # share of records above which the FASTA is taken for another assembly
 
 
@@ -71,7 +72,21 @@ def survey(path: Path, genome: Genome, contigs: dict[str, str]) -> Survey:
 
 
 def is_mismatched(record: Record, genome: Genome, contig: str) -> bool:
-    """Whether REF differs from the bases of the FASTA in its place; a place outside the contig is another matter."""
+    """Whether REF differs from the bases of the FASTA in its place.
+
+    A place outside the contig is another matter, and so is one where the FASTA has N: that tells no assembly.
+    """
+    there = zip(_reference(record, genome, contig), record.ref, strict=False)
+    return any(base in _BASES and base != letter for base, letter in there)
+
+
+def is_unread(record: Record, genome: Genome, contig: str) -> bool:
+    """Whether the FASTA has N, or another letter that is no base, in the place of REF."""
+    return not set(_reference(record, genome, contig)) <= _BASES
+
+
+def _reference(record: Record, genome: Genome, contig: str) -> str:
+    """What the FASTA has in the place of REF, in upper case; nothing outside the contig."""
     start, end = record.position, record.position + len(record.ref)
     inside = start >= 0 and end <= genome.lengths[contig]
-    return inside and genome.fetch(contig, start, end).decode("latin-1").upper() != record.ref
+    return genome.fetch(contig, start, end).decode("latin-1").upper() if inside else ""

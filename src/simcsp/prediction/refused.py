@@ -1,7 +1,9 @@
-"""Records that could not be scored: each with its line and the reason, none left out in silence."""
+"""Records that came in: each was written, or refused with its line and the reason; none is left out in silence."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from simcsp.console import say
+from simcsp.prediction.growing import GrowingFiles
 from simcsp.tally import Tally
 
 REFUSED = "refused.tsv"
@@ -23,13 +25,15 @@ def refused_rows(refusals: list[Refusal], tally: Tally) -> str:
     return "".join(f"{line}\t{' '.join(record.split())}\t{reason}\n" for line, record, reason in refusals)
 
 
-def account(tally: Tally, written: int) -> str:
-    """The last word on records: how many came in, went out, and were refused.
+def finish_records(output: GrowingFiles, tally: Tally, written: int, summary: dict[str, Any]) -> None:
+    """Finish a prediction once all records are accounted for, and say how many came in, went out, and were refused.
 
     Raises:
-        AssertionError: if some are unaccounted for.
+        AssertionError: if some are unaccounted for; the folder is then not finished.
     """
     refused = tally.dropped.total()
     if tally.read != written + refused:
         raise AssertionError(f"{tally.read} records read, {written} written, {refused} refused")
-    return f"predict: {tally.read:,} records in = {written:,} out + {refused:,} refused"
+    output.finish({"records": tally.as_dict(), **summary})
+    say(str(tally))
+    say(f"predict: {tally.read:,} records in = {written:,} out + {refused:,} refused")

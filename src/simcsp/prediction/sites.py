@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from simcsp.console import progress, say
+from simcsp.console import progress
 from simcsp.datasets.readers.sites import LABELS
 from simcsp.errors import InputError
 from simcsp.prediction.growing import GrowingFiles
-from simcsp.prediction.refused import HEAD, REFUSED, Refusal, account, refused_rows
+from simcsp.prediction.refused import HEAD, REFUSED, Refusal, finish_records, refused_rows
 from simcsp.prediction.scorer import Scorer
 from simcsp.sequence.alphabet import Tokens, decode, encode, reverse_complement
 from simcsp.sequence.assembly import resolve_contigs
@@ -73,9 +73,7 @@ def score_sites(genome: Genome, bed: Path, scorer: Scorer, threshold: float, fol
             written.read += texts[SITES_BED].count("\n")
             output.append(texts)
             bar.update(len(part))
-    output.finish({"records": tally.as_dict(), "threshold": threshold})
-    say(str(tally))
-    say(account(tally, written.read))
+    finish_records(output, tally, written.read, {"threshold": threshold})
 
 
 def _read_bed(bed: Path, genome: Genome) -> tuple[list[GivenSite], list[Refusal]]:

@@ -19,8 +19,8 @@ from simcsp.prediction.haplotypes import (
     delta_scores,
     differences,
 )
-from simcsp.prediction.reference_check import is_mismatched, survey
-from simcsp.prediction.refused import HEAD, REFUSED, Refusal, account, refused_rows
+from simcsp.prediction.reference_check import is_mismatched, is_unread, survey
+from simcsp.prediction.refused import HEAD, REFUSED, Refusal, finish_records, refused_rows
 from simcsp.prediction.scorer import Probabilities, Scorer
 from simcsp.sequence.fasta import Genome
 from simcsp.sequence.sites import SITE_NAMES
@@ -90,12 +90,10 @@ def score_variants(
             written.read += texts[VARIANTS].count("\n")
             output.append(texts)
             bar.update(len(part))
-    output.finish({"records": tally.as_dict(), "first unsorted line": seen.unsorted})
-    say(str(tally))
     if seen.unsorted:
         say(f"predict: records are not sorted from line {seen.unsorted} on; {VARIANTS} keeps their order, for tabix")
         say("    sort it first: bcftools sort")
-    say(account(tally, written.read))
+    finish_records(output, tally, written.read, {"first unsorted line": seen.unsorted})
 
 
 def _heads(header: Header, path: Path) -> dict[str, str]:
@@ -151,6 +149,8 @@ def _why_refused(record: Record, genome: Genome, contigs: dict[str, str]) -> str
         return "no alternative allele"
     if is_mismatched(record, genome, contig):
         return "REF is not the base of the FASTA"
+    if is_unread(record, genome, contig):
+        return "the FASTA has N in the place of REF"
     reasons = [why_unreadable(record.ref, alt) for alt in record.alts]
     return reasons[0] if all(reasons) else ""
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from simcsp.console import progress, say
+from simcsp.console import progress
 from simcsp.datasets.readers.text import TextRecord, read_records
 from simcsp.prediction.growing import GrowingFiles
-from simcsp.prediction.refused import HEAD, REFUSED, Refusal, account, refused_rows
+from simcsp.prediction.refused import HEAD, REFUSED, Refusal, finish_records, refused_rows
 from simcsp.prediction.scorer import Scorer
 from simcsp.sequence.alphabet import Tokens, decode
 from simcsp.sequence.fasta import nucleotides
@@ -41,9 +41,7 @@ def score_windows(path: Path, scorer: Scorer, threshold: float, folder: Path) ->
             written.read += texts[WINDOWS].count("\n")
             output.append(texts)
             bar.update(len(part))
-    output.finish({"records": tally.as_dict(), "threshold": threshold})
-    say(str(tally))
-    say(account(tally, written.read))
+    finish_records(output, tally, written.read, {"threshold": threshold})
 
 
 def _texts(part: list[TextRecord], path: Path, scorer: Scorer, threshold: float, tally: Tally) -> dict[str, str]:

@@ -88,8 +88,8 @@ def read_header(path: Path) -> Header:
     return Header(lines, {match[1]: int(match[2]) for match in found if match and match[2]})
 
 
-def read_records(path: Path) -> Iterator[Record]:
-    """Records of a plain or gzip VCF in the order of the file.
+def read_records(path: Path, columns: int = 8) -> Iterator[Record]:
+    """Records of a plain or gzip VCF in the order of the file; of files like one, only ``columns`` are asked for.
 
     Raises:
         InputError: if a line has too few columns, or its position is no number.
@@ -97,17 +97,17 @@ def read_records(path: Path) -> Iterator[Record]:
     for number, line in text_lines(path):
         if line.startswith("#") or not line.strip():
             continue
-        columns = tuple(line.split("\t"))
-        if len(columns) < 8:
-            problem = f"expected at least 8 tab-separated columns, found {len(columns)}"
+        found = tuple(line.split("\t"))
+        if len(found) < columns:
+            problem = f"expected at least {columns} tab-separated columns, found {len(found)}"
             raise InputError(problem, path=path, line=number)
-        contig, position, _, ref, alt = columns[:5]
+        contig, position, _, ref, alt = found[:5]
         try:
             place = whole_number(position, "POS") - 1
         except ValueError as error:
             raise InputError(str(error), path=path, line=number) from None
         alts = () if alt == "." else tuple(alt.upper().split(","))
-        yield Record(number, contig, place, ref.upper(), alts, columns)
+        yield Record(number, contig, place, ref.upper(), alts, found)
 
 
 def why_unreadable(ref: str, alt: str) -> str:
@@ -119,6 +119,12 @@ def why_unreadable(ref: str, alt: str) -> str:
     if not _LETTERS.issuperset(ref) or not _LETTERS.issuperset(alt) or not ref or not alt:
         return "allele with N or another letter that is not A, C, G, T"
     return "alternative allele equals the reference" if alt == ref else ""
+
+
+def why_no_substitution(ref: str, alt: str) -> str:
+    """Why an allele is not one base in the place of another; empty if it is."""
+    reason = why_unreadable(ref, alt)
+    return reason or ("" if len(ref) == len(alt) == 1 else "not a substitution of one base by another")
 
 
 def change(position: int, ref: str, alt: str) -> Change:

@@ -1,6 +1,7 @@
 """Batches as pure functions of the step: a resumed run sees what an uninterrupted one sees."""
 
 from collections.abc import Callable
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -151,6 +152,18 @@ def _origin(contig: NDArray[np.int64], start: NDArray[np.int64], end: NDArray[np
     return torch.from_numpy(np.stack([contig, start, end, sequence], axis=1))
 
 
+class Labelled(Protocol):
+    """Windows ``(n, L)``, and what is asked about each, ``(n, …)``."""
+
+    @property
+    def tokens(self) -> Tokens:
+        """Nucleotides."""
+
+    @property
+    def label(self) -> NDArray[Any]:
+        """Of the windows, or of nucleotides of theirs."""
+
+
 class EpochBatches:
     """Labelled windows in a new order every epoch; an incomplete last batch is left out.
 
@@ -160,7 +173,7 @@ class EpochBatches:
         seed: with the epoch, decides the order.
     """
 
-    def __init__(self, table: WindowTable, batch_size: int, seed: int) -> None:
+    def __init__(self, table: Labelled, batch_size: int, seed: int) -> None:
         self.tokens = with_special_tokens(table.tokens)
         self.label = table.label
         self.batch_size, self.seed = min(batch_size, len(table.label)), seed
