@@ -9,26 +9,20 @@ Reads runs/<run>/evaluation of each; writes runs/<study or name>/report: report.
 comparisons.csv, transfer.csv, f1.png. Always made anew; it takes seconds.
 """
 
-import re
 import sys
 from collections.abc import Iterator
-
-import pandas as pd
 
 from simcsp import runs
 from simcsp.command_line import parse_config
 from simcsp.config import BudgetConfig, RunConfig
 from simcsp.console import run_script, say
-from simcsp.datasets.splits import test_to_train
 from simcsp.errors import InputError
 from simcsp.report.answer import answer
 from simcsp.report.comparisons import REFERENCES, as_frame, compare
-from simcsp.report.joined import METRICS, Scored, contrastive_models, flat, joined_scores, joined_transfer, variants
+from simcsp.report.finished_runs import read_run
+from simcsp.report.joined import METRICS, contrastive_models, joined_scores, joined_transfer, variants
 from simcsp.report.joined_page import joined_figure, joined_report
 from simcsp.report.page import write_report
-
-# What makes no variant of a model: names, places, the seed and what follows from it, and other scripts' settings.
-_APART = re.compile(r"run|pretrained|processes|seed|split\.seed|data\.(name|root)|study\..*|search\..*")
 
 
 def main() -> None:
@@ -70,7 +64,7 @@ def _members(config: RunConfig) -> Iterator[tuple[str, int, BudgetConfig]]:
 
 
 def _write(name: str, members: list[str]) -> None:
-    scored = [_read(member) for member in members]
+    scored = [read_run(member) for member in members]
     scores, transfer = joined_scores(scored), joined_transfer(scored)
     ratios = dict(zip(variants(scored), (run.test_to_train for run in scored), strict=True))
     comparisons = compare(scores, ratios, METRICS, REFERENCES)
@@ -88,32 +82,6 @@ def _write(name: str, members: list[str]) -> None:
     said = answer(comparisons, *contrastive_models(run.settings for run in scored))
     say(f"compare: {said.replace('**', '')}")
     say(f"compare: written to {(target / 'report.html').relative_to(runs.ROOT)}")
-
-
-def _read(name: str) -> Scored:
-    """One evaluated run.
-
-    Raises:
-        InputError: if its evaluation has not finished.
-    """
-    folder = runs.run_folder(name)
-    if not (folder / "evaluation" / runs.DONE).exists():
-        raise InputError("this run has not been evaluated", path=folder, hint="bash finetune.sh does that")
-    settings = dict(flat(runs.read_json(folder / "evaluation" / runs.CONFIG)))
-    scores = pd.read_csv(folder / "evaluation" / runs.SCORES, dtype={"fold": str})
-    transfer = folder / "evaluation" / runs.TRANSFERRED
-    manifest = runs.read_json(runs.prepared_folder(settings["data.name"]) / "manifest.json")
-    return Scored(
-        name=name,
-        seed=settings["seed"],
-        settings={key: value for key, value in settings.items() if not _APART.fullmatch(key)},
-        scores=scores,
-        transfer=pd.read_csv(transfer, dtype={"fold": str}) if transfer.exists() else None,
-        test_to_train=test_to_train(settings["split.folds"], manifest["split"]["windows per part"]),
-        split_seed=settings["split.seed"],
-        exposed=manifest["exposure"]["windows"] / manifest["exposure"]["of"],
-        simulated=any(name.startswith("data.simulate.") for name in settings),
-    )
 
 
 if __name__ == "__main__":

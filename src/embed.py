@@ -4,14 +4,15 @@
     python src/embed.py layers --config configs/demo.yaml --run probe --encoder.init CHECKPOINT
 
 The first reads runs/<run>/pretrain; writes runs/<run>/encoders: scores.csv (one row per encoder and metric), layers.csv
-(one row per encoder, layer and pooling), and per encoder the embeddings, and the clusters and UMAP layout of some
-windows. What is finished is not repeated. Runs that share pre-training share this, too.
+(one row per encoder, layer and pooling), and per encoder the embeddings, and the clusters and UMAP layouts of some
+windows, in every layer, too. What is finished is not repeated. Runs that share pre-training share this, too.
 
 `layers` needs only prepared data. It scores every layer and pooling of one encoder, that of `encoder.init`: layers.csv
 and layers.png in runs/<run>/layers.
 """
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,8 @@ from simcsp.console import progress, run_script, say
 from simcsp.datasets.splits import selection_rows
 from simcsp.datasets.windows import WindowTable, load_windows
 from simcsp.metrics.layers import Sites, embedding_scores, layer_scores
-from simcsp.metrics.nmi import nmi
+from simcsp.metrics.nmi import cluster
+from simcsp.metrics.probe import held_out_probabilities
 from simcsp.metrics.sccs import sccs
 from simcsp.model.embedding import embed, embed_layers
 from simcsp.model.encoder import initial_files, load_checkpoint, load_encoder
@@ -87,29 +89,43 @@ def _score_encoder(
         scores["sccs"] = sccs(paired, selection.label, config.seed).value
     listed = [{"model": name, "metric": metric, "value": value} for metric, value in scores.items()]
     pd.DataFrame(listed).to_csv(target / runs.SCORES, index=False)
-    layers = _layer_rows(name, encoder, selection, config, accelerator)
+    states = embed_layers(encoder, selection.tokens, accelerator)
+    layers = _layer_rows(name, states, selection, config)
     pd.DataFrame(layers).to_csv(target / runs.LAYERS, index=False)
     np.save(target / "embeddings.npy", vectors)
-    _layout(vectors, rows, selection, config).to_csv(target / runs.LAYOUT, index=False)
-
-
-def _layout(vectors: Floats, rows: NDArray[np.intp], selection: WindowTable, config: RunConfig) -> pd.DataFrame:
-    """Some windows with their cluster and their place in the UMAP figure; the clusters are those of all windows."""
-    clusters = nmi(vectors, selection.label, selection.site_type, config.nmi, config.seed)
     some = np.sort(np.random.default_rng(config.seed).permutation(len(rows))[:_PICTURED])
+    layout = _layout(vectors, rows, some, selection, config)
+    layout.to_csv(target / runs.LAYOUT, index=False)
+    every = _layer_layouts(states[config.encoder.pooling], layout, some, selection, config)
+    every.to_csv(target / runs.LAYER_LAYOUTS, index=False)
+
+
+def _layout(
+    vectors: Floats, rows: NDArray[np.intp], some: NDArray[np.intp], selection: WindowTable, config: RunConfig
+) -> pd.DataFrame:
+    """Some windows with their cluster and their place in the UMAP figure; the clusters are those of all windows."""
+    facts = {name: getattr(selection, name)[some] for name in ("origin", "label", "site_type", "species")}
+    return pd.DataFrame({"row": rows[some], **facts}).join(_places(vectors, some, config))
+
+
+def _places(vectors: Floats, some: NDArray[np.intp], config: RunConfig) -> pd.DataFrame:
     across, up = umap_layout(vectors[some], config.seed).T
-    return pd.DataFrame(
-        {
-            "row": rows[some],
-            "origin": selection.origin[some],
-            "label": selection.label[some],
-            "site_type": selection.site_type[some],
-            "species": selection.species[some],
-            "cluster": clusters.assignment[some],
-            "umap_1": across,
-            "umap_2": up,
-        }
-    )
+    clusters = cluster(vectors, config.nmi, config.seed)[some]
+    return pd.DataFrame({"cluster": clusters, "umap_1": across, "umap_2": up})
+
+
+def _layer_layouts(
+    states: Floats, layout: pd.DataFrame, some: NDArray[np.intp], selection: WindowTable, config: RunConfig
+) -> pd.DataFrame:
+    """The same windows in every layer above the embedding, with what a linear probe of the layer says of them."""
+    depth = states.shape[1] - 1
+    parts = []
+    for layer in range(1, depth + 1):
+        vectors, pooled = states[:, layer], layer == config.encoder.layer % (depth + 1)
+        places = layout[["cluster", "umap_1", "umap_2"]] if pooled else _places(vectors, some, config)
+        probe = held_out_probabilities(vectors, *_sites(selection), seed=config.seed)[some]
+        parts.append(places.assign(row=layout.row, layer=layer, pooled=pooled, probe=probe))
+    return pd.concat(parts)
 
 
 def _score_one(config: RunConfig) -> None:
@@ -122,7 +138,9 @@ def _score_one(config: RunConfig) -> None:
     if runs.open_stage(folder, settings, inputs) is not runs.State.FINISHED:
         with runs.unclaimed_on_error(folder):
             encoder = load_encoder(config.encoder, config.longest_input, config.seed)
-        layers = pd.DataFrame(_layer_rows("encoder", encoder, _selection(config)[1], config, accelerator))
+        _, selection = _selection(config)
+        states = embed_layers(encoder, selection.tokens, accelerator)
+        layers = pd.DataFrame(_layer_rows("encoder", states, selection, config))
         runs.write_text(folder / runs.LAYERS, layers.to_csv(index=False))
         with runs.whole_file(folder / "layers.png") as partial:
             layer_maps(layers).savefig(partial, format="png")
@@ -137,10 +155,7 @@ def _selection(config: RunConfig) -> tuple[NDArray[np.intp], WindowTable]:
     return rows, table.take(rows)
 
 
-def _layer_rows(
-    name: str, encoder: PreTrainedModel, selection: WindowTable, config: RunConfig, accelerator: Accelerator
-) -> list[Row]:
-    states = embed_layers(encoder, selection.tokens, accelerator)
+def _layer_rows(name: str, states: Mapping[str, Floats], selection: WindowTable, config: RunConfig) -> list[Row]:
     rows = layer_scores(states, _sites(selection), config.nmi, config.seed)
     total = sum(pooled.shape[1] + 1 for pooled in states.values())
     return [{"model": name, **row} for row in progress(rows, f"embed: layers of {name}", unit="layer", total=total)]

@@ -20,6 +20,7 @@ from simcsp.model.yardstick import logistic_regression
 from simcsp.stages import enter_stage, stage_folder
 from simcsp.training.classifier_record import write_classifier_record
 from simcsp.training.cross_validation import CrossValidation
+from simcsp.training.dashboard import write_overview
 from simcsp.training.devices import describe, make_accelerator
 from simcsp.training.finetuning import asked_rows, write_predictions, write_transfer
 from simcsp.training.workers import run_jobs
@@ -33,6 +34,7 @@ def main() -> None:
     if not enter_stage(config, "finetune", {"device": describe(make_accelerator(config.precision))}):
         return
     work = CrossValidation(config)
+    write_overview(work.folder, config)
     jobs, left = work.jobs, work.left()
     if config.finetune.frozen:
         work.embed(left)

@@ -29,6 +29,7 @@ from simcsp.datasets.windows import load_windows
 from simcsp.model.encoder import initial_files, load_checkpoint, load_encoder, remove_top_layers, save_checkpoint
 from simcsp.model.splicebert import initial_folder
 from simcsp.stages import enter_stage, stage_folder
+from simcsp.training.dashboard import write_overview
 from simcsp.training.devices import describe, make_accelerator
 from simcsp.training.gradients import equal_share
 from simcsp.training.pretraining import NMI, SCCS, run_phase
@@ -59,6 +60,7 @@ def main() -> None:
         pairs_of = {phase: load_pairs(prepared, phase) for phase in phases}
         for phase in (phase for phase, pairs in pairs_of.items() if pairs is None):
             corpus.require_regions_of(longest + 2 * phase.views.shift)
+    _show_settings(config, folder, accelerator)
     say(f"pretrain: {encoder.num_parameters():,} parameters on {describe(accelerator)}")
 
     shared = (config, corpus, selection)
@@ -80,6 +82,11 @@ def main() -> None:
     if accelerator.is_main_process:
         runs.close_stage(folder, {"best": best.pop("contrast"), "also": best})
     accelerator.end_training()
+
+
+def _show_settings(config: RunConfig, folder: Path, accelerator: Accelerator) -> None:
+    if accelerator.is_main_process:
+        write_overview(folder, config)
 
 
 def _keep(encoder: PreTrainedModel, target: Path, accelerator: Accelerator) -> None:

@@ -28,6 +28,7 @@ from simcsp.datasets.windows import load_windows
 from simcsp.report.page import write_report
 from simcsp.report.search import best_trial, history_figure, nested, search_report, slices_figure, trials_table
 from simcsp.stages import enter_stage, stage_folder
+from simcsp.training.dashboard import write_overview
 from simcsp.training.devices import describe, make_accelerator
 from simcsp.training.trials import FIXED, Search, TrialResult, require_searchable
 
@@ -41,6 +42,7 @@ def main() -> None:
     prepared, pretrained, folder = (stage_folder(config, stage) for stage in ("prepare", "pretrain", "search"))
     with runs.unclaimed_on_error(folder):
         require_searchable(config, pretrained / "baseline")
+    write_overview(folder, config)
     longest = max(config.pretrain.lengths or (config.data.window,))
     corpus = Corpus(prepared / "corpus", longest, balance=config.pretrain.balance)
     table = load_windows(prepared / "windows")

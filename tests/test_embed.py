@@ -15,7 +15,8 @@ from simcsp import runs
 from simcsp.config import PRETRAINED, DataConfig, EncoderConfig, PublishedConfig, RunConfig
 from simcsp.datasets.windows import WindowTable, save_windows, window_table
 from simcsp.metrics.layers import Sites, embedding_scores
-from simcsp.metrics.nmi import NmiSettings
+from simcsp.metrics.nmi import NmiSettings, cluster
+from simcsp.metrics.probe import held_out_probabilities
 from simcsp.model.encoder import load_encoder, save_checkpoint
 
 NAMES = ["chr1:1-3:+", "chr1:5-7:-", "windows:3", "chr-:1-3:+"]
@@ -80,6 +81,32 @@ def test_what_is_stored_of_an_encoder_is_what_its_vectors_score(pretrained: Call
     )
     in_layers = layers[(layers.model == "baseline") & (layers.layer == "1") & (layers.pooling == "site")]
     assert in_layers[list(expected)].iloc[0].to_dict() == pytest.approx(expected, abs=1e-5, nan_ok=True)
+
+
+def test_every_layer_has_the_layout_clusters_and_scores_of_its_vectors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(script, "umap_layout", lambda vectors, seed: vectors[:, :2])
+    table = windows([f"w{row}" for row in range(40)])
+    table = table._replace(label=(np.arange(40) // 2 % 2).astype(np.uint8))
+    config = RunConfig(data=DataConfig(window=20), encoder=EncoderConfig(layers=3, layer=2), nmi=NmiSettings(seeds=1))
+    states = np.random.default_rng(0).normal(size=(40, 4, 8)).astype(np.float32)
+    some = np.array([0, 3, 17, 39])
+    layout = script._layout(
+        states[:, 2] + 100, 1000 + np.arange(40), some, table, config
+    )  # what is stored of the pooled one
+    found = script._layer_layouts(states, layout, some, table, config).set_index("layer")
+    assert list(dict.fromkeys(found.index)) == [1, 2, 3]
+    assert found.pooled.groupby("layer").unique().map(list).to_dict() == {1: [False], 2: [True], 3: [False]}
+    for layer in (1, 2, 3):
+        rows, vectors = found.loc[layer], states[:, layer]
+        assert rows.row.tolist() == (1000 + some).tolist()
+        shift = 100 if layer == 2 else 0
+        assert rows[["umap_1", "umap_2"]].to_numpy() == pytest.approx(vectors[some, :2] + shift)
+        probe = held_out_probabilities(vectors, *script._sites(table), seed=0)
+        assert rows.probe.to_numpy() == pytest.approx(probe[some], nan_ok=True)
+        if layer != 2:
+            assert rows.cluster.tolist() == cluster(vectors, config.nmi, 0)[some].tolist()
 
 
 def test_an_encoder_that_was_scored_before_a_kill_is_not_scored_again(

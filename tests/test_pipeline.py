@@ -24,6 +24,8 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 from simcsp.command_line import parse_config
 from simcsp.planning.work import folds, phases
 from simcsp.runs import sha256
+from simcsp.training.dashboard import OVERVIEW, tag_of
+from simcsp.training.log import read_metrics
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = "tests/configs/tiny.yaml"
@@ -302,15 +304,20 @@ def test_checkpoints_open_with_plain_transformers(finished: Path, name: str) -> 
 def test_tensorboard_shows_what_metrics_jsonl_says(finished: Path) -> None:
     folder = finished / "runs" / "tiny" / "pretrain" / "phase-contrast"
     events = EventAccumulator(str(folder)).Reload()
-    assert {
-        "train/loss", "train/learning_rate", "speed/tokens_per_second", "validation/sccs", "validation/nmi",
-        "validation/alignment", "validation/uniformity", "validation/mlm_accuracy",
-    } <= set(events.Tags()["scalars"])  # fmt: skip
-    assert [event.step for event in events.Images("umap")] == [0, 10, 20]
+    assert set(events.Tags()["scalars"]) == {tag_of(name) for record in read_metrics(folder) for name in record} - {
+        "step"
+    }
+    assert {tag.split("/")[0] for tag in events.Tags()["scalars"]} == {
+        "at a glance", "clusters", "contrast", "embedding", "masked language model", "optimiser", "speed",
+    }  # fmt: skip
+    assert [event.step for event in events.Images("umap/layer 1")] == [0, 10, 20]
     assert (folder / "projector_config.pbtxt").exists()
+    for stage in ("pretrain", "finetune"):
+        shown = EventAccumulator(str(finished / "runs" / "tiny" / stage / OVERVIEW)).Reload()
+        assert shown.Tags()["tensors"] == ["settings/text_summary", "custom_scalars__config__"]
     records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     logged = [record["validation/sccs"] for record in records if "validation/sccs" in record]
-    assert [event.value for event in events.Scalars("validation/sccs")] == pytest.approx(logged)
+    assert [event.value for event in events.Scalars("at a glance/SCCS")] == pytest.approx(logged)
 
 
 def test_a_second_call_changes_nothing(finished: Path) -> None:
@@ -391,10 +398,19 @@ def test_parallel_folds_killed_and_stopped_end_in_the_numbers_of_one_after_the_o
     assert not list(models.rglob("*checkpoint-*"))
 
 
-def test_the_notebook_runs_on_the_finished_run(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "pictures"),
+    [("explore_embeddings.ipynb", 4), ("compare_runs.ipynb", 2)],
+)
+def test_a_notebook_runs_from_a_clean_kernel_on_the_finished_run(
+    finished: Path, monkeypatch: pytest.MonkeyPatch, name: str, pictures: int
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(finished / "src"))  # of the kernel
     monkeypatch.setenv("SIMCSP_RUN", "tiny")
-    notebook = nbformat.read(ROOT / "notebooks" / "explore_embeddings.ipynb", as_version=4)  # type: ignore[no-untyped-call]
+    monkeypatch.setenv("SIMCSP_RUNS", "tiny")
+    notebook = nbformat.read(ROOT / "notebooks" / name, as_version=4)  # type: ignore[no-untyped-call]
     assert not any(cell.get("outputs") for cell in notebook.cells), "notebooks are committed without output"
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(finished / "notebooks")}}).execute()
-    pictures = [output for cell in notebook.cells for output in cell.get("outputs", []) if "image/png" in output.data]
-    assert pictures
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert not [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
+    assert len([output for output in outputs if "image/png" in output.get("data", {})]) == pictures

@@ -30,6 +30,8 @@ RECORD, DONE = "record.json", "done.json"
 CHECKSUMS = "SHA256SUMS"
 PREDICTIONS, EMBEDDINGS, TRANSFER = "predictions.parquet", "test_embeddings.npz", "transfer.parquet"  # of a fold
 SCORES, LAYERS, LAYOUT = "scores.csv", "layers.csv", "layout.csv"  # of encoders, the first of the evaluation, too
+LAYER_LAYOUTS = "layer_layouts.csv"  # of encoders
+METRICS = "metrics.jsonl"  # of a training
 TRANSFERRED, CONFIG = "transfer.csv", "config.json"  # of the evaluation: scores on other species, resolved settings
 _LIBRARIES = (
     "torch",

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from simcsp.metrics.probe import FOLDS, grouped_folds, linear_probe
+from simcsp.metrics.probe import FOLDS, grouped_folds, held_out_probabilities, linear_probe
 from simcsp.sequence.sites import ACCEPTOR, DONOR
 
 
@@ -38,6 +38,29 @@ def test_held_out_scores_are_those_of_plain_scikit_learn() -> None:
         scores.append(roc_auc_score(y[held_out], model.predict_proba((x[held_out] - mean) / sd)[:, 1]))
     found = linear_probe(embeddings, labels, site_types, groups, seed=3)["probe_auroc_donor"]
     assert found == pytest.approx(np.mean(scores), abs=1e-3)
+
+
+def test_every_window_has_the_probability_of_a_probe_that_has_not_seen_it() -> None:
+    embeddings, labels, site_types, groups = windows()
+    found = held_out_probabilities(embeddings, labels, site_types, groups, seed=3)
+    rows = np.flatnonzero(site_types == DONOR)
+    scores = []
+    for train, held_out in grouped_folds(labels[rows], groups[rows], seed=3):
+        mean, sd = embeddings[rows[train]].mean(axis=0), embeddings[rows[train]].std(axis=0)
+        model = LogisticRegression(C=0.01).fit((embeddings[rows[train]] - mean) / sd, labels[rows[train]])
+        wanted = model.predict_proba((embeddings[rows[held_out]] - mean) / sd)[:, 1]
+        assert found[rows[held_out]] == pytest.approx(wanted, abs=1e-3)
+        scores.append(roc_auc_score(labels[rows[held_out]], found[rows[held_out]]))
+    probe = linear_probe(embeddings, labels, site_types, groups, seed=3)
+    assert probe["probe_auroc_donor"] == pytest.approx(np.mean(scores))
+
+
+def test_a_site_type_of_one_label_has_no_probability() -> None:
+    embeddings, labels, site_types, groups = windows()
+    labels[site_types == ACCEPTOR] = 1
+    found = held_out_probabilities(embeddings, labels, site_types, groups, seed=0)
+    assert np.isnan(found[site_types == ACCEPTOR]).all()
+    assert np.isfinite(found[site_types == DONOR]).all()
 
 
 def test_groups_are_never_in_training_and_held_out_at_once() -> None:

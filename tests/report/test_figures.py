@@ -185,8 +185,10 @@ def test_every_class_lies_where_its_windows_are(layout: NDArray[np.float64]) -> 
 
 def test_the_picture_of_a_moment_is_one_layout(monkeypatch: pytest.MonkeyPatch, layout: NDArray[np.float64]) -> None:
     monkeypatch.setattr(figures, "umap_layout", lambda embeddings, seed: layout + embeddings[:, :2] + seed)
-    figure = figures.umap_figure(np.ones((40, 5)), LABEL, SITE, np.zeros(40, dtype=int), seed=3)
-    assert len(figure.axes) == 2
+    clusters = np.zeros(40, dtype=int)
+    assert len(figures.umap_figure(np.ones((40, 5)), LABEL, SITE, "layer 1", 3).axes) == 1
+    figure = figures.umap_figure(np.ones((40, 5)), LABEL, SITE, "layer 2", 3, clusters)
+    assert [axes.get_title() for axes in figure.axes] == ["layer 2", "by Leiden cluster"]
     (drawn,) = figure.axes[1].collections
     assert np.asarray(drawn.get_offsets()) == pytest.approx(layout + 1 + 3)
 

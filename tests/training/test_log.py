@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from simcsp.training.log import METRICS, RunLog, read_metrics
+from simcsp.runs import METRICS
+from simcsp.training.dashboard import tag_of
+from simcsp.training.log import RunLog, read_metrics
 
 
 def write(folder: Path, start: int, steps: list[int], factor: float = 1.0) -> None:
@@ -30,7 +32,7 @@ def curves_of(folder: Path) -> dict[str, list[tuple[int, Any]]]:
     for record in read_metrics(folder):
         for name, value in record.items():
             if name != "step":
-                curves.setdefault(name, []).append((record["step"], pytest.approx(value)))
+                curves.setdefault(tag_of(name), []).append((record["step"], pytest.approx(value)))
     return curves
 
 
@@ -89,7 +91,7 @@ def test_tensorboard_shows_what_the_record_says(tmp_path: Path, processes: list[
     for number, (start, steps) in enumerate(processes):
         write(tmp_path, start, steps, factor=1.0 + number)
     assert events_of(tmp_path) == curves_of(tmp_path)
-    assert set(events_of(tmp_path)) == {"train/loss", "validation/sccs"}
+    assert set(events_of(tmp_path)) == {"at a glance/loss", "at a glance/SCCS"}
 
 
 def strict(line: str) -> Any:

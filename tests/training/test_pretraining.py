@@ -119,12 +119,54 @@ def test_every_moment_has_a_picture_and_the_last_one_the_projector(
     assert (tmp_path / "projector_config.pbtxt").exists()
     (metadata,) = tmp_path.rglob("metadata.tsv")
     header, *rows = metadata.read_text().splitlines()
-    assert header.split("\t") == ["splice site", "type", "species", "cluster"]
-    assert len(rows) == 60
-    assert {tuple(row.split("\t")[:3]) for row in rows} == {
-        (label, site, "x") for label in "01" for site in ("donor", "acceptor")
+    assert header.split("\t") == ["window", "label", "site type", "species", "cluster", "origin"]
+    assert sorted(int(row.split("\t")[-1]) for row in rows) == list(range(60))
+    assert {tuple(row.split("\t")[:4]) for row in rows} == {
+        ("donor", "splice site", "donor", "x"),
+        ("decoy GT", "decoy", "donor", "x"),
+        ("acceptor", "splice site", "acceptor", "x"),
+        ("decoy AG", "decoy", "acceptor", "x"),
     }
-    assert [event.step for event in EventAccumulator(str(tmp_path)).Reload().Images("umap")] == [0, 4]
+    events = EventAccumulator(str(tmp_path)).Reload()
+    assert events.Tags()["images"] == ["umap/layer 1"]
+    assert [event.step for event in events.Images("umap/layer 1")] == [0, 4]
+
+
+def test_every_layer_is_drawn_and_the_pooled_one_with_its_clusters(
+    selection: WindowTable, accelerator: Accelerator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(CONFIG, encoder=replace(CONFIG.encoder, layers=3, layer=2))
+    encoder = load_encoder(config.encoder, 14, seed=0)
+    drawn: dict[str, tuple[np.ndarray, bool]] = {}
+
+    def picture(vectors: np.ndarray, label: Any, site: Any, title: str, seed: int, clusters: Any) -> Figure:
+        drawn[title] = (vectors, clusters is not None)
+        return Figure(figsize=(1, 1))
+
+    monkeypatch.setattr(pretraining, "umap_figure", picture)
+    with RunLog(tmp_path, 0) as log:
+        SelectionMeasure(encoder, selection, config, accelerator, last_step=9)(7, log)
+    assert list(drawn) == [f"layer {layer} of 3, step 7" for layer in (1, 2, 3)]
+    assert [clustered for _, clustered in drawn.values()] == [False, True, False]
+    rows = np.random.default_rng(config.seed).permutation(60)
+    for layer, (vectors, _) in enumerate(drawn.values(), start=1):
+        wanted = embed(encoder, selection.tokens[rows], pooling="site", layer=layer, accelerator=accelerator)
+        np.testing.assert_allclose(vectors, wanted, atol=1e-5)
+
+
+def test_measuring_the_last_step_again_leaves_one_projection(
+    encoder: PreTrainedModel,
+    selection: WindowTable,
+    accelerator: Accelerator,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for start in (0, 2):  # killed after its last measurement, and resumed
+        with RunLog(tmp_path, start) as log:
+            SelectionMeasure(encoder, selection, CONFIG, accelerator, last_step=4)(4, log)
+    assert "warning" not in capsys.readouterr().out
+    assert (tmp_path / "projector_config.pbtxt").read_text().count("embeddings {") == 1
+    assert len(list(tmp_path.rglob("tensors.tsv"))) == 1
 
 
 def test_a_phase_keeps_the_best_of_each_metric_and_ends_with_the_last_weights(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from simcsp.sequence.sites import ACCEPTOR, DONOR
@@ -66,13 +66,36 @@ def grouped_folds(
     return pairs if all(np.unique(labels[train]).size > 1 for train, _ in pairs) else []
 
 
+def held_out_probabilities(
+    embeddings: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    site_types: NDArray[np.integer],
+    groups: NDArray[np.str_],
+    seed: int,
+) -> NDArray[np.float64]:
+    """Probability of label 1, ``(n,)``, by the probes of :func:`linear_probe`; for the eye, as folds have no one scale.
+
+    Arguments are those of :func:`linear_probe`. It is nan where a site type has no folds.
+    """
+    probabilities = np.full(len(labels), np.nan)
+    for site_type in (DONOR, ACCEPTOR):
+        rows = np.flatnonzero(site_types == site_type)
+        for train, held_out in grouped_folds(labels[rows], groups[rows], seed):
+            model = _fitted(embeddings[rows[train]], labels[rows[train]])
+            probabilities[rows[held_out]] = model.predict_proba(embeddings[rows[held_out]])[:, 1]
+    return probabilities
+
+
 def _held_out_auroc(
     embeddings: NDArray[np.floating], labels: NDArray[np.integer], groups: NDArray[np.str_], seed: int
 ) -> float:
     scores = []
     for train, held_out in grouped_folds(labels, groups, seed):
         if np.unique(labels[held_out]).size > 1:
-            model = make_pipeline(StandardScaler(), LogisticRegression(C=_STRENGTH, max_iter=1000))
-            model.fit(embeddings[train], labels[train])
+            model = _fitted(embeddings[train], labels[train])
             scores.append(roc_auc_score(labels[held_out], model.decision_function(embeddings[held_out])))
     return float(np.mean(scores)) if scores else float("nan")
+
+
+def _fitted(embeddings: NDArray[np.floating], labels: NDArray[np.integer]) -> Pipeline:
+    return make_pipeline(StandardScaler(), LogisticRegression(C=_STRENGTH, max_iter=1000)).fit(embeddings, labels)

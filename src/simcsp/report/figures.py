@@ -138,11 +138,21 @@ def umap_figure(
     embeddings: NDArray[np.floating],
     label: NDArray[np.uint8],
     site_type: NDArray[np.uint8],
-    clusters: NDArray[np.integer],
+    title: str,
     seed: int,
+    clusters: NDArray[np.integer] | None = None,
 ) -> Figure:
-    """The picture of one moment of training."""
-    return umap_panels({"now": umap_layout(embeddings, seed)}, label, site_type, {"now": clusters})
+    """The picture of one moment of training: one layout coloured by label and, beside it, by cluster if given."""
+    layout = umap_layout(embeddings, seed)
+    figure = Figure(figsize=(4.2 if clusters is None else 8.4, 4.2))
+    panels = figure.subplots(1, 1 if clusters is None else 2, squeeze=False)[0]
+    _scatter_labels(panels[0], layout, label, site_type)
+    panels[0].legend(markerscale=2.5, loc="best", handletextpad=0.1)
+    panels[0].set(title=title, ylabel="UMAP 2")
+    if clusters is not None:
+        _scatter_clusters(panels[1], layout, clusters)
+        panels[1].set(title="by Leiden cluster")
+    return figure
 
 
 def layer_maps(layers: pd.DataFrame) -> Figure:

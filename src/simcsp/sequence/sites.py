@@ -31,6 +31,11 @@ class Site(NamedTuple):
     gene: str
 
 
+def window_name(label: int, site_type: int) -> str:
+    """What is in the middle of a window: ``donor``, ``acceptor``, ``decoy GT`` or ``decoy AG``."""
+    return SITE_NAMES[site_type] if label else ("decoy GT", "decoy AG")[site_type]
+
+
 class Windows(NamedTuple):
     """Windows cut from one contig.
 

@@ -13,7 +13,6 @@ import torch
 from simcsp import runs
 from simcsp.errors import InputError
 from simcsp.model.objectives import Objective
-from simcsp.training.log import METRICS
 
 OPTIMISER, STATE = "optimizer.pt", "state.json"
 
@@ -66,8 +65,8 @@ def read_model(folder: Path, objective: Objective) -> None:
 
 def write_checkpoint(folder: Path, objective: Objective, optimiser: torch.optim.Optimizer, progress: Progress) -> Path:
     """Write ``checkpoint-<step>`` as a whole, once what was logged up to this step is on the disk."""
-    if (folder / METRICS).exists():
-        runs.flush_to_disk(folder / METRICS)
+    if (folder / runs.METRICS).exists():
+        runs.flush_to_disk(folder / runs.METRICS)
     target = folder / f"checkpoint-{progress.step}"
     with runs.whole_folder(target) as partial:
         objective.save(partial)

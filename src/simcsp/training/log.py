@@ -8,8 +8,7 @@ from typing import Any, Self
 from torch.utils.tensorboard import SummaryWriter
 
 from simcsp import runs
-
-METRICS = "metrics.jsonl"
+from simcsp.training.dashboard import tag_of
 
 
 class RunLog:
@@ -22,20 +21,20 @@ class RunLog:
 
     def __init__(self, folder: Path, step: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._path = folder / METRICS
+        self._path = folder / runs.METRICS
         kept = [record for record in read_metrics(folder) if record["step"] <= step] if step else []
         runs.write_text(self._path, "".join(f"{json.dumps(record)}\n" for record in kept))
         self.writer = SummaryWriter(str(folder), purge_step=step + 1 if step else 0)
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
-        """Record named numbers of one step; a name with a slash groups curves on TensorBoard.
+        """Record named numbers of one step; TensorBoard shows them as :mod:`simcsp.training.dashboard` arranges.
 
         What is not finite is null in the record, and left to TensorBoard as it is.
         """
         with self._path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(runs.finite({"step": step, **values})) + "\n")
         for name, value in values.items():
-            self.writer.add_scalar(name, value, step)
+            self.writer.add_scalar(tag_of(name), value, step)
 
     def __enter__(self) -> Self:
         return self
@@ -49,7 +48,7 @@ class RunLog:
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """Records of a training, oldest first; a line cut off by a crash ends the reading."""
     records = []
-    path = folder / METRICS
+    path = folder / runs.METRICS
     if path.exists():
         for line in path.read_text(encoding="utf-8").splitlines():
             try:

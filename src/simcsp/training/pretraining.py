@@ -1,5 +1,6 @@
 """The two phases of pre-training, measured as they go."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,13 +17,13 @@ from simcsp.datasets.windows import WindowTable
 from simcsp.metrics.geometry import alignment, effective_rank, spread, uniformity
 from simcsp.metrics.nmi import nmi
 from simcsp.metrics.sccs import draw_pairs, sccs
-from simcsp.model.embedding import embed
+from simcsp.model.embedding import embed, embed_layers
 from simcsp.model.mlm import mask_tokens, mlm_loss, questions
 from simcsp.model.objectives import PretrainingObjective
 from simcsp.model.states import encode
 from simcsp.report.figures import umap_figure
 from simcsp.sequence.alphabet import with_special_tokens
-from simcsp.sequence.sites import SITE_NAMES
+from simcsp.sequence.sites import SITE_NAMES, window_name
 from simcsp.training.batches import Batch, PretrainingBatches, UnspacedBatches
 from simcsp.training.checkpoint import Progress
 from simcsp.training.gradients import InChunks
@@ -30,7 +31,9 @@ from simcsp.training.log import RunLog
 from simcsp.training.loop import Measure, Plan, train
 
 SCCS, NMI = "validation/sccs", "validation/nmi"
-_PICTURED = 1000  # windows in a UMAP picture while training
+_PICTURED = 300  # windows in a UMAP picture while training; one takes half a second
+_PROJECTED = 1000  # windows in TensorBoard's projector
+_PROJECTOR = "00000"  # folder of the projector's files, by TensorBoard's writer
 _MLM_WINDOWS = 256  # windows the held-out MLM loss is measured on
 _COLLAPSED = 0.1  # spread below which windows have a cosine of 0.99 on average
 
@@ -58,7 +61,7 @@ class SelectionMeasure:
         self.last_step = last_step
 
     def __call__(self, step: int, log: RunLog) -> dict[str, float]:
-        """Measure, and draw the UMAP picture of the moment."""
+        """Measure, and draw the UMAP pictures of the moment."""
         table, settings = self.selection, self.config.encoder
         embeddings = embed(
             self.encoder, table.tokens, pooling=settings.pooling, layer=settings.layer, accelerator=self.accelerator
@@ -67,7 +70,9 @@ class SelectionMeasure:
         alike = pairs[table.label[pairs[:, 0]] == table.label[pairs[:, 1]]]
         clusters = nmi(embeddings, table.label, table.site_type, self.config.nmi, self.config.seed)
         agreement = sccs(embeddings, table.label, self.config.seed)
-        self._draw(embeddings, clusters.assignment, step, log)
+        self._draw(clusters.assignment, step, log)
+        if step == self.last_step:
+            self._project(embeddings, clusters.assignment, log)
         return {
             SCCS: agreement.value,
             "validation/sccs_ceiling": agreement.ceiling,
@@ -103,21 +108,33 @@ class SelectionMeasure:
             result = mlm_loss(self.encoder, hidden, wanted, weight)
         return {"validation/mlm_loss": float(result.loss), "validation/mlm_accuracy": float(result.accuracy)}
 
-    def _draw(self, embeddings: np.ndarray, clusters: np.ndarray, step: int, log: RunLog) -> None:
-        rows = np.random.default_rng(self.config.seed).permutation(len(embeddings))[:_PICTURED]
-        table = self.selection.take(rows)
-        figure = umap_figure(embeddings[rows], table.label, table.site_type, clusters[rows], self.config.seed)
-        log.writer.add_figure("umap", figure, step)
-        if step == self.last_step:
-            self._project(embeddings[rows], table, clusters[rows], log)
+    def _draw(self, clusters: np.ndarray, step: int, log: RunLog) -> None:
+        """Every layer above the embedding by label, the one that is pooled by cluster, too."""
+        rows = self._some_rows(_PICTURED)
+        table, how = self.selection.take(rows), self.config.encoder
+        layers = embed_layers(self.encoder, table.tokens, self.accelerator)[how.pooling]
+        depth = layers.shape[1] - 1
+        for layer in range(1, depth + 1):
+            shown = clusters[rows] if layer == how.layer % (depth + 1) else None
+            title, seed = f"layer {layer} of {depth}, step {step}", self.config.seed
+            figure = umap_figure(layers[:, layer], table.label, table.site_type, title, seed, shown)
+            log.writer.add_figure(f"umap/layer {layer}", figure, step)
 
-    def _project(self, embeddings: np.ndarray, table: WindowTable, clusters: np.ndarray, log: RunLog) -> None:
-        rows = [
-            [str(label), SITE_NAMES[site], species, str(cluster)]
-            for label, site, species, cluster in zip(table.label, table.site_type, table.species, clusters, strict=True)
+    def _project(self, embeddings: np.ndarray, clusters: np.ndarray, log: RunLog) -> None:
+        """The last embeddings for TensorBoard's projector, in place of what an interrupted run may have left there."""
+        rows = self._some_rows(_PROJECTED)
+        table = self.selection.take(rows)
+        header = ["window", "label", "site type", "species", "cluster", "origin"]
+        columns = zip(table.label, table.site_type, table.species, clusters[rows], table.origin, strict=True)
+        metadata = [
+            [window_name(label, site), "splice site" if label else "decoy", SITE_NAMES[site], species, str(c), origin]
+            for label, site, species, c, origin in columns
         ]
-        header = ["splice site", "type", "species", "cluster"]
-        log.writer.add_embedding(embeddings, metadata=rows, metadata_header=header, tag="windows")
+        shutil.rmtree(Path(log.writer.log_dir) / _PROJECTOR, ignore_errors=True)
+        log.writer.add_embedding(embeddings[rows], metadata=metadata, metadata_header=header, tag="windows")
+
+    def _some_rows(self, number: int) -> np.ndarray:
+        return np.random.default_rng(self.config.seed).permutation(len(self.selection.label))[:number]
 
 
 def run_phase(
