@@ -30,7 +30,10 @@ def write_run(root: Path, name: str, scores: pd.DataFrame, **settings: object) -
 def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scores: pd.DataFrame) -> list[str]:
     """Two runs of the same windows that share pre-training and differ in their seed, and one with its own."""
     monkeypatch.setattr(runs, "ROOT", tmp_path)
-    runs.write_json(tmp_path / "data/prepared/demo/manifest.json", {"split": {"windows per part": [100] * 11}})
+    runs.write_json(
+        tmp_path / "data/prepared/demo/manifest.json",
+        {"split": {"windows per part": [100] * 11}, "exposure": {"windows": 3, "of": 4}},
+    )
     write_run(tmp_path, "one", scores)
     write_run(tmp_path, "two", scores.assign(value=scores.value - 0.1), seed=1, pretrained="one")
     write_run(tmp_path, "other", scores, seed=2)
@@ -102,4 +105,4 @@ def test_differences_are_those_of_the_report_in_words(names: list[str]) -> None:
     assert table.pairs.unique().tolist() == [6]  # three folds of two seeds
     best = table[table.model == "BEST_SCCS"].iloc[0]
     assert best["F1 − BASELINE"] == "+0.0300"
-    assert best["in words"] == "better" or best["in words"].startswith("no detectable difference")
+    assert best["in words"] == "better than BASELINE" or best["in words"].startswith("no detectable difference")
