@@ -6,4 +6,4 @@ import os
 # torch reads this when it first allocates a tensor.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
