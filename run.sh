@@ -180,11 +180,11 @@ run_tests() {
 tensorboard_here() {
   mkdir -p runs
   if [[ -n ${SIMCSP_CONTAINER:-} ]]; then # its port is published on the host's 127.0.0.1 only
-    exec tensorboard --logdir runs --bind_all --port 6006
+    exec tensorboard --logdir runs --bind_all --port 6006 --samples_per_plugin images=100
   fi
   [[ -x .venv/bin/tensorboard ]] || setup
-  echo "TensorBoard: $address (Ctrl-C ends it)"
-  exec .venv/bin/tensorboard --logdir runs --host 127.0.0.1 --port "$PORT"
+  echo "TensorBoard: $address/#custom_scalars (Ctrl-C ends it)"
+  exec .venv/bin/tensorboard --logdir runs --host 127.0.0.1 --port "$PORT" --samples_per_plugin images=100
 }
 
 # --- container -----------------------------------------------------------------------------------------------------
@@ -232,7 +232,7 @@ start_container() {
       --volume "$PWD/configs:/workspace/configs" --volume "$PWD/src:/workspace/src" \
       "$image" >/dev/null
   fi
-  echo "TensorBoard: http://$(docker port "$container" 6006 | head -n 1)"
+  echo "TensorBoard: http://$(docker port "$container" 6006 | head -n 1)/#custom_scalars"
   echo "A shell in it, for pretrain.sh and finetune.sh: bash run.sh shell"
 }
 

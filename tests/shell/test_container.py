@@ -33,7 +33,7 @@ def test_container_sees_gpus_shared_memory_and_the_checkout_as_the_caller(gpu_ma
     ):
         assert expected in call
     assert all((here / room).is_dir() for room in ("data", "runs", "configs"))  # docker would make them as root
-    assert "http://127.0.0.1:6006\n" in done.stdout
+    assert "http://127.0.0.1:6006/#custom_scalars\n" in done.stdout
     assert "bash run.sh shell" in done.stdout
 
 
@@ -104,7 +104,9 @@ def test_without_container_one_sentence_says_why_and_tensorboard_starts_here(
     assert done.stdout.splitlines()[0] == (
         f"No container, because {reason}: TensorBoard is started from .venv instead."
     )
-    assert gpu_machine.calls("tensorboard") == ["tensorboard [--logdir] [runs] [--host] [127.0.0.1] [--port] [6006]"]
+    assert gpu_machine.calls("tensorboard") == [
+        "tensorboard [--logdir] [runs] [--host] [127.0.0.1] [--port] [6006] [--samples_per_plugin] [images=100]"
+    ]
     assert gpu_machine.calls("docker [run]") == []
 
 
@@ -174,7 +176,9 @@ def test_development_container_is_the_same_image_with_the_test_tools() -> None:
 def test_tensorboard_inside_the_container_answers_the_published_port(machine: Machine) -> None:
     machine.add("tensorboard")
     assert machine.bash("run.sh", "tensorboard", SIMCSP_CONTAINER="1").returncode == 0
-    assert machine.calls() == ["tensorboard [--logdir] [runs] [--bind_all] [--port] [6006]"]
+    assert machine.calls() == [
+        "tensorboard [--logdir] [runs] [--bind_all] [--port] [6006] [--samples_per_plugin] [images=100]"
+    ]
 
 
 def test_shell_runs_a_command_in_the_container_or_else_in_the_environment(gpu_machine: Machine) -> None:

@@ -15,22 +15,23 @@ from simcsp.report.markdown import markdown_list, markdown_table
 
 
 def joined_figure(scores: pd.DataFrame) -> Figure:
-    """F1 of every fold and seed, one panel per variant."""
+    """F1 of every fold and seed, one panel per variant with a scale of its own; a bar is the mean."""
     names = list(dict.fromkeys(scores.index.get_level_values("variant")))
     models = list(dict.fromkeys(scores.index.get_level_values("model")))
-    figure = Figure(figsize=(0.55 * len(models) * len(names) + 2.0, 3.8))
-    for axes, variant in zip(figure.subplots(1, len(names), sharey=True, squeeze=False)[0], names, strict=True):
+    figure = Figure(figsize=(max(5.0, 0.8 * len(models) + 1.5), 1.9 * len(names) + 1.2))
+    panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, variant in zip(panels, names, strict=True):
         table = scores.loc[variant]
-        present = [model for model in models if model in table.index.get_level_values("model")]
-        for place, model in enumerate(present):
-            values = table.loc[model].f1.to_numpy()
-            spread = np.linspace(-0.2, 0.2, len(values)) if len(values) > 1 else np.zeros(1)
-            axes.plot(place + spread, values, "o", color=COLOURS.get(model, "0.3"), markersize=3, alpha=0.7)
-            axes.plot([place - 0.3, place + 0.3], 2 * [values.mean()], "-", color="0.2", linewidth=1.5)
-        axes.set_xticks(range(len(present)), [TITLES.get(model, model) for model in present], rotation=60, ha="right")
-        axes.set_title(variant, fontsize=9)
+        present = set(table.index.get_level_values("model"))
+        for place, model in enumerate(models):
+            values = table.loc[model].f1.to_numpy() if model in present else np.empty(0)
+            if len(values):
+                spread = np.linspace(-0.2, 0.2, len(values)) if len(values) > 1 else np.zeros(1)
+                axes.plot(place + spread, values, "o", color=COLOURS.get(model, "0.3"), markersize=4, alpha=0.7)
+                axes.plot([place - 0.3, place + 0.3], 2 * [values.mean()], "-", color="0.2", linewidth=1.5)
+        axes.set(title=variant, ylabel="F1, test part")
         axes.grid(axis="y", color="0.92")
-    figure.axes[0].set_ylabel("F1 on the test part\n(one point per fold and seed)")
+    panels[-1].set_xticks(range(len(models)), [TITLES.get(model, model) for model in models], rotation=40, ha="right")
     return figure
 
 
