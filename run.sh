@@ -34,7 +34,7 @@ usage: bash run.sh [COMMAND]
   shell [COMMAND…]  a shell, or one command, in the container if it runs, else in .venv
   help              this text
 
-With --dry-run, experiment, search and study show what they would do, and do nothing.
+With --dry-run, experiment, search and study set up the environment and show what they would do.
 PORT is TensorBoard's port on 127.0.0.1 (6006); PYTHON is the interpreter that .venv is made from.
 TEXT
 }

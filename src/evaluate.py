@@ -33,8 +33,6 @@ from simcsp.sentences.command import score_sentences
 from simcsp.stages import enter_stage, finished_before, stage_folder
 from simcsp.training.devices import describe, make_accelerator
 
-_PICTURED = 2000  # windows in the UMAP figure
-
 Row = dict[str, object]
 
 

@@ -1,9 +1,9 @@
 """Fine-tune every initialisation on every fold to tell splice sites from decoys; fit the yardstick beside them.
 
     python src/finetune.py --config configs/demo.yaml
-    python src/finetune.py --config configs/demo.yaml --run demo-200 --finetune.labels 200
-    python src/finetune.py --config configs/human.yaml --run human-frozen --finetune.frozen true --finetune.epochs 20
-    python src/finetune.py --config configs/human.yaml --run human-two --finetune.parallel 2
+    python src/finetune.py --config configs/demo.yaml --run demo-200 --pretrained demo --finetune.labels 200
+    python src/finetune.py --config configs/human.yaml --run human-frozen --pretrained human --finetune.frozen true
+    python src/finetune.py --config configs/human.yaml --run human-two --pretrained human --finetune.parallel 2
 
 Reads runs/<run>/pretrain, writes runs/<run>/finetune/<initialisation>/fold-<k>. Finished folds are not repeated.
 Beside the folds lies classifier.json: what src/predict.py must know of them, and how probabilities are calibrated.

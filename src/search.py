@@ -1,7 +1,7 @@
 """Search for settings of the contrastive phase by the SCCS of the selection part, which is in no fold.
 
     bash pretrain.sh configs/experiments/exp2.yaml && python src/search.py --config configs/experiments/exp2.yaml
-    python src/search.py --config configs/experiments/exp2.yaml --search.trials 40 --run exp2-longer
+    python src/search.py --config configs/experiments/exp2.yaml --run exp2-longer --pretrained exp2 --search.trials 40
 
 Reads data/prepared and runs/<run>/pretrain; writes runs/<run>/search: a folder per trial, trials.csv, best.yaml,
 report.md, report.html. Interrupted, it goes on with the trial at hand. What was found is tried on the folds by

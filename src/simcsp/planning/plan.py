@@ -84,10 +84,11 @@ def _prepare(config: RunConfig, manifest: Mapping[str, Any] | None) -> Work:
         return Work(f"{manifest['windows']:,} windows of {config.data.window} nt, corpus of {corpus:,} nt")
     if config.data.simulate is not None:
         return Work(f"{config.data.simulate.species} × a simulated genome of {config.data.simulate.genes} genes")
-    named = {value for source in (*config.data.corpus, *config.data.windows) for value in vars(source).values()}
-    files = [config.data.root / path for path in sorted(map(str, named)) if (config.data.root / path).is_file()]
-    room = sum(file.stat().st_size for file in files)
-    return Work(f"reads {len(files)} files of {_size(room)}", None, room)
+    files = [config.data.root / path for path in config.data.files]
+    absent = [str(file) for file in files if not file.is_file()]
+    room = sum(file.stat().st_size for file in files if file.is_file())
+    missing = f"; not there: {', '.join(absent)}" if absent else ""
+    return Work(f"reads {len(files)} files of {_size(room)}{missing}", None, room)
 
 
 def _pretrain(config: RunConfig, selection: int | None, rates: Rates | None) -> Work:

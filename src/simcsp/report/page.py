@@ -10,7 +10,7 @@ from markdown_it.token import Token
 
 from simcsp import runs
 
-REPORT, PAGE = "report.md", "report.html"
+REPORT = "report.md"
 _TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 
 
