@@ -10,8 +10,8 @@ protocol.
 """
 
 import argparse
-import re
 from pathlib import Path
+from urllib.parse import quote
 
 from simcsp import runs
 from simcsp.config import OptimiserConfig, as_plain
@@ -47,7 +47,7 @@ def main() -> None:
         folds = chromosome_folds(table, asked.folds)
 
     def folder_of(model: str, fold: int) -> Path:
-        return folder / re.sub(r"[/ ]", "_", model) / f"fold-{fold}"
+        return folder / quote(f"model-{model}", safe="") / f"fold-{fold}"
 
     finetune_folds(models, table, folds, tuning, folder_of, accelerator)
     for k, fold in enumerate(progress(folds, "branchpoints: yardstick", unit="fold")):

@@ -66,7 +66,7 @@ def test_every_fold_is_scored_as_scikit_learn_does_and_a_killed_run_goes_on(
     for model, name in (("random", "random"), ("logistic_regression", "logistic regression")):
         tested = []
         for fold in range(3):
-            found = pd.read_parquet(folder / model / f"fold-{fold}" / "predictions.parquet")
+            found = pd.read_parquet(folder / f"model-{model}" / f"fold-{fold}" / "predictions.parquet")
             row = scores.loc[(name, fold)]
             assert row.average_precision == pytest.approx(average_precision_score(found.label, found.probability))
             assert row.auroc == pytest.approx(roc_auc_score(found.label, found.probability))
@@ -77,9 +77,9 @@ def test_every_fold_is_scored_as_scikit_learn_does_and_a_killed_run_goes_on(
     assert not list(folder.glob("*/fold-*/checkpoint-*"))
 
     before = (folder / "scores.csv").read_text()
-    for path in (folder / runs.DONE, folder / "random" / "fold-2" / runs.DONE):
+    for path in (folder / runs.DONE, folder / "model-random" / "fold-2" / runs.DONE):
         path.unlink()
-    (folder / "random" / "fold-2" / "predictions.parquet").unlink()
+    (folder / "model-random" / "fold-2" / "predictions.parquet").unlink()
     call(files, monkeypatch, str(files / "bert"), "random")
     assert (folder / "scores.csv").read_text() == before
     call(files, monkeypatch, str(files / "bert"), "random")

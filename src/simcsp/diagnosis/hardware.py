@@ -60,4 +60,9 @@ def _enough(check: str, size: float, what: str, limits: tuple[float, float], adv
 
 def _has_gpu() -> bool:
     program = shutil.which("nvidia-smi")
-    return program is not None and subprocess.run([program, "-L"], capture_output=True, check=False).returncode == 0  # noqa: S603
+    if program is None:
+        return False
+    try:
+        return subprocess.run([program, "-L"], capture_output=True, check=False, timeout=30).returncode == 0  # noqa: S603
+    except subprocess.TimeoutExpired:
+        return False
