@@ -98,6 +98,14 @@ def signals_as_before() -> Iterator[None]:
         signal.signal(number, handler)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def no_accelerator_left() -> Iterator[None]:
+    """There is one per process, and its precision cannot be changed; the next module may ask for another."""
+    yield
+    if state := sys.modules.get("accelerate.state"):
+        state.AcceleratorState._reset_state(reset_partial_state=True)
+
+
 @pytest.fixture
 def mini_genome(tmp_path: Path) -> MiniGenome:
     """The designed genome as FASTA, GTF and GFF3."""

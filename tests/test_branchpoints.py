@@ -63,7 +63,7 @@ def test_every_fold_is_scored_as_scikit_learn_does_and_a_killed_run_goes_on(
     assert "33 branch points among 891 nucleotides of 33 introns on 3 contigs" in capsys.readouterr().out
     scores = pd.read_csv(folder / "scores.csv").set_index(["model", "fold"])
     assert len(scores) == 3 * 3
-    for model, name in (("random", "random"), ("logistic_regression", "logistic regression")):
+    for model, name in (("random", "random"), ("logistic%20regression", "logistic regression")):
         tested = []
         for fold in range(3):
             found = pd.read_parquet(folder / f"model-{model}" / f"fold-{fold}" / "predictions.parquet")
