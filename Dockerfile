@@ -14,13 +14,15 @@ ENV HOME=/home/simcsp \
 RUN useradd --uid 10001 --home-dir "$HOME" --create-home simcsp && chmod 1777 "$HOME"
 
 # A virtual environment over the image's packages: its torch is used, and nothing of the system is replaced. The
-# sources are still empty here, so that this layer lasts until a dependency changes.
+# sources are still empty here, so that this layer lasts until a dependency changes. EXTRAS is "[test,notebooks]" in
+# .devcontainer.
+ARG EXTRAS=
 WORKDIR /workspace
 COPY pyproject.toml constraints.txt ./
 RUN python3 -m venv --system-site-packages --without-pip /opt/venv \
     && mkdir -p src/simcsp && touch src/simcsp/__init__.py README.md LICENSE \
     && python -c 'import torch; print(f"torch=={torch.__version__}")' > /tmp/torch.txt \
-    && python -m pip install --no-cache-dir --constraint constraints.txt --constraint /tmp/torch.txt --editable . \
+    && python -m pip install --no-cache-dir --constraint constraints.txt --constraint /tmp/torch.txt --editable ".${EXTRAS}" \
     && mkdir data runs && chmod 1777 data runs
 
 COPY . .

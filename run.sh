@@ -17,6 +17,8 @@ usage() {
 usage: bash run.sh [COMMAND]
 
   (none)            start the container with TensorBoard; TensorBoard from .venv where docker or the GPU is missing
+  container         start the container with TensorBoard in any case, without a GPU where there is none
+  container check   say what the container lacks here; nothing if it lacks nothing
   setup             make .venv with the pinned packages; nothing to do when it is up to date
   demo              setup, then pre-train, fine-tune and report on a simulated genome, in minutes on a CPU
   experiment CONFIG [OVERRIDES…]
@@ -25,7 +27,9 @@ usage: bash run.sh [COMMAND]
                     setup, then pretrain.sh and the search for settings of its contrastive phase
   study CONFIG [OVERRIDES…]
                     setup, then every seed with every number of labels, and one report of them all
-  test [ARGS…]      setup, then lint, types and tests; ARGS go to pytest
+  doctor [CONFIG] [OVERRIDES…]
+                    look at whether SimCSP works here, as it is now; installs nothing
+  test [ARGS…]      setup, then lint, types and tests; ARGS go to pytest (--cov: with the lines that no test reached)
   tensorboard       TensorBoard for runs/
   shell [COMMAND…]  a shell, or one command, in the container if it runs, else in .venv
   help              this text
@@ -153,6 +157,13 @@ study() { # CONFIG [OVERRIDES…]
   is_dry_run "$@" || (source src/stages.sh && run_stage compare "$@")
 }
 
+doctor() { # [CONFIG] [OVERRIDES…]: what is there is looked at, nothing is installed
+  local python=.venv/bin/python
+  [[ -z ${PYTHON:-} && -x $python ]] || python=$(find_python)
+  if [[ $# -gt 0 && $1 != -* ]]; then set -- --config "$@"; fi
+  exec "$python" src/doctor.py "$@"
+}
+
 run_tests() {
   setup '[test]'
   PATH=$PWD/.venv/bin:$PATH
@@ -160,6 +171,9 @@ run_tests() {
   ruff format --check .
   mypy src tests
   shellcheck ./*.sh src/*.sh .ci/run
+  hadolint Dockerfile
+  check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+  check-jsonschema --quiet --builtin-schema vendor.citation-file-format CITATION.cff
   exec python -m pytest "$@"
 }
 
@@ -175,13 +189,21 @@ tensorboard_here() {
 
 # --- container -----------------------------------------------------------------------------------------------------
 
-missing_for_container() { # print what is missing; nothing if the container can be had
-  local info
+missing_docker() { # print what is missing for any container; nothing if it can be had
   command -v docker >/dev/null || { echo "docker is not installed" && return; }
-  info=$(docker info --format '{{json .Runtimes}}' 2>/dev/null) || { echo "docker does not answer" && return; }
+  docker info >/dev/null 2>&1 || echo "docker does not answer"
+}
+
+missing_gpu() { # print what is missing for a GPU in it
   has_gpu || { echo "no NVIDIA GPU was found" && return; }
-  case $info in *nvidia*) return ;; esac
+  case $(docker info --format '{{json .Runtimes}}') in *nvidia*) return ;; esac
   command -v nvidia-container-cli >/dev/null || echo "docker lacks the NVIDIA container toolkit"
+}
+
+missing_for_container() {
+  local missing
+  missing=$(missing_docker)
+  echo "${missing:-$(missing_gpu)}"
 }
 
 running_image() { # print the image of our container, nothing if it does not run
@@ -189,7 +211,7 @@ running_image() { # print the image of our container, nothing if it does not run
 }
 
 start_container() {
-  local image running user
+  local image running user missing
   image=$container:$(cat Dockerfile .dockerignore pyproject.toml constraints.txt ./*.sh src/*.sh | digest)
   running=$(running_image)
   if [[ $running == "$image" ]]; then
@@ -202,7 +224,9 @@ start_container() {
     mkdir -p data runs configs
     user=$(id -u):$(id -g) # so that what it writes belongs to the caller
     case $(docker info --format '{{.SecurityOptions}}') in *rootless*) user=0:0 ;; esac # there, root is the caller
-    docker run --detach --init --name "$container" --gpus all --ipc=host --user "$user" \
+    missing=$(missing_gpu)
+    if [[ -z $missing ]]; then set -- --gpus all --ipc=host; else echo "The container gets no GPU, because $missing."; fi
+    docker run --detach --init --name "$container" "$@" --user "$user" \
       --publish "127.0.0.1:$PORT:6006" \
       --volume "$PWD/data:/workspace/data" --volume "$PWD/runs:/workspace/runs" \
       --volume "$PWD/configs:/workspace/configs" --volume "$PWD/src:/workspace/src" \
@@ -210,6 +234,17 @@ start_container() {
   fi
   echo "TensorBoard: http://$(docker port "$container" 6006 | head -n 1)"
   echo "A shell in it, for pretrain.sh and finetune.sh: bash run.sh shell"
+}
+
+container() { # [check]
+  local missing
+  if [[ ${1:-} == check ]]; then
+    missing_for_container
+  else
+    missing=$(missing_docker)
+    [[ -z $missing ]] || fail "there can be no container, because $missing"
+    start_container
+  fi
 }
 
 start() {
@@ -244,6 +279,8 @@ case $command in
   search) search "$@" ;;
   study) study "$@" ;;
   test) run_tests "$@" ;;
+  doctor) doctor "$@" ;;
+  container) container "$@" ;;
   tensorboard) tensorboard_here ;;
   shell) open_shell "$@" ;;
   help | -h | --help) usage ;;

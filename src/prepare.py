@@ -180,12 +180,7 @@ def _generator(seed: int, purpose: str, number: int) -> np.random.Generator:
 
 def _input_hashes(config: RunConfig) -> dict[str, str]:
     """Hash of every file the configuration names."""
-    paths: set[Path] = set()
-    data = config.data
-    for source in (*data.corpus, *data.windows, *data.labelled, *data.transfer, *data.orthologues):
-        paths |= {value for value in vars(source).values() if isinstance(value, Path)}
-    paths |= {other for source in data.orthologues for other in source.others}
-    files = {str(path): config.data.root / path for path in sorted(paths)}
+    files = {str(path): config.data.root / path for path in config.data.files}
     for path in files.values():
         require_readable(path)
     return {name: runs.sha256(path) for name, path in files.items()}

@@ -11,7 +11,7 @@ from simcsp.command_line import parse_config
 from simcsp.config import RunConfig, WindowSource
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("*/README.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("*/README.md"))]
 MADE_BY_USERS = ("runs/", "data/", "configs/mine.yaml", "configs/my")
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -43,10 +43,27 @@ def test_nothing_is_left_to_fill_in(page: Path) -> None:
     assert re.findall(r"\b[A-Z]+_(?:FIGURES|RESULTS|TABLE)\b|TODO|FIXME", page.read_text()) == []
 
 
+def anchors(page: Path) -> set[str]:
+    """What the headings of a page are called in links, as GitHub does."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @every_page
 def test_pictures_and_links_lead_somewhere(page: Path) -> None:
-    targets = re.findall(r"\]\(([^)#]+)\)", page.read_text())
-    assert [t for t in targets if "://" not in t and not (page.parent / t).exists()] == []
+    wrong = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        path, _, anchor = target.partition("#")
+        file = page.parent / path if path else page
+        if "://" not in target and (not file.exists() or (anchor and anchor not in anchors(file))):
+            wrong.append(target)
+    assert wrong == []
+
+
+def test_anchors_are_those_of_github() -> None:
+    assert {"where-is-what", "umap-and-leiden"} <= anchors(ROOT / "README.md")
+    assert "3-4-layers-removed" in anchors(ROOT / "docs" / "experiments.md")
 
 
 @every_page
@@ -74,9 +91,9 @@ def test_every_format_has_an_example() -> None:
     assert formats == set(typing.get_args(typing.get_type_hints(WindowSource)["format"]))
 
 
-def test_run_sh_commands_in_the_readme_exist() -> None:
-    commands = set(re.findall(r"bash run\.sh ([a-z]+)", (ROOT / "README.md").read_text()))
-    assert {"demo", "test"} <= commands
+@every_page
+def test_run_sh_commands_exist(page: Path) -> None:
+    commands = set(re.findall(r"bash run\.sh ([a-z]+)", page.read_text()))
     assert [name for name in commands if f"\n  {name})" not in (ROOT / "run.sh").read_text()] == []
 
 

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ("run.sh", "pretrain.sh", "finetune.sh", "src/stages.sh", ".ci/run")
-COPIED = (*SCRIPTS, "Dockerfile", ".dockerignore", "pyproject.toml", "constraints.txt")
+COPIED = (*SCRIPTS, "Dockerfile", ".dockerignore", "pyproject.toml", "constraints.txt", ".github/workflows/check.yml")
 # All that the scripts may take for granted on a machine.
 BASICS = ("bash", "cat", "cp", "cut", "dirname", "env", "head", "mkdir", "rm", "sha256sum", "shasum", "sleep")
 
@@ -23,7 +23,7 @@ case $call in
   *version_info*) echo "${VERSION:-3.12}" ;;
   *"-m venv"*)
     mkdir -p .venv/bin
-    for tool in python ruff mypy shellcheck tensorboard; do cp "$0" ".venv/bin/$tool"; done ;;
+    for tool in python ruff mypy shellcheck hadolint check-jsonschema tensorboard; do cp "$0" ".venv/bin/$tool"; done ;;
 esac
 """
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
+import tomllib
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from tests.shell.conftest import Machine
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_container_sees_gpus_shared_memory_and_the_checkout_as_the_caller(gpu_machine: Machine) -> None:
@@ -101,6 +106,69 @@ def test_without_container_one_sentence_says_why_and_tensorboard_starts_here(
     )
     assert gpu_machine.calls("tensorboard") == ["tensorboard [--logdir] [runs] [--host] [127.0.0.1] [--port] [6006]"]
     assert gpu_machine.calls("docker [run]") == []
+
+
+@pytest.mark.parametrize(
+    ("lose", "reason"),
+    [
+        (without_gpu, "no NVIDIA GPU was found"),
+        (lambda _: {"RUNTIMES": '{"runc":{}}'}, "docker lacks the NVIDIA container toolkit"),
+    ],
+)
+def test_container_that_is_asked_for_does_without_a_gpu(
+    gpu_machine: Machine, lose: Callable[[Machine], dict[str, str]], reason: str
+) -> None:
+    environment = lose(gpu_machine)
+    done = gpu_machine.bash("run.sh", "container", **environment)
+    assert done.returncode == 0, done.stderr
+    assert f"The container gets no GPU, because {reason}.\n" in done.stdout
+    (call,) = gpu_machine.calls("docker [run]")
+    assert "[--gpus]" not in call
+    assert "[--ipc=host]" not in call
+    assert "[--publish] [127.0.0.1:6006:6006]" in call
+
+
+def test_container_that_is_asked_for_gets_the_gpus(gpu_machine: Machine) -> None:
+    assert gpu_machine.bash("run.sh", "container").returncode == 0
+    (call,) = gpu_machine.calls("docker [run]")
+    assert "[--gpus] [all] [--ipc=host]" in call
+
+
+@pytest.mark.parametrize(
+    ("lose", "reason"),
+    [(without_docker, "docker is not installed"), (lambda _: {"INFO_STATUS": "1"}, "docker does not answer")],
+)
+def test_container_that_cannot_be_had_is_one_sentence(
+    gpu_machine: Machine, lose: Callable[[Machine], dict[str, str]], reason: str
+) -> None:
+    environment = lose(gpu_machine)
+    done = gpu_machine.bash("run.sh", "container", **environment)
+    assert done.returncode == 1
+    assert done.stderr == f"run.sh: there can be no container, because {reason}.\n"
+    checked = gpu_machine.bash("run.sh", "container", "check", **environment)
+    assert (checked.returncode, checked.stdout) == (0, f"{reason}\n")
+
+
+def test_check_of_the_container_starts_nothing(gpu_machine: Machine) -> None:
+    checked = gpu_machine.bash("run.sh", "container", "check")
+    assert (checked.returncode, checked.stdout.strip()) == (0, "")
+    assert {call.split("]")[0] for call in gpu_machine.calls("docker")} == {"docker [info"}
+
+
+def test_development_container_is_the_same_image_with_the_test_tools() -> None:
+    folder = ROOT / ".devcontainer"
+    settings = json.loads((folder / "devcontainer.json").read_text())
+    build = settings["build"]
+    assert (folder / build["dockerfile"]).resolve() == ROOT / "Dockerfile"
+    assert (folder / build["context"]).resolve() == ROOT
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert all(f"ARG {name}=" in dockerfile for name in build["args"])
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(build["args"]["EXTRAS"].strip("[]").split(",")) <= set(extras)
+    assert f"WORKDIR {settings['workspaceFolder']}\n" in dockerfile
+    assert f'useradd --uid 10001 --home-dir "$HOME" --create-home {settings["remoteUser"]} ' in dockerfile
+    assert settings["hostRequirements"] == {"gpu": "optional"}
+    assert not any("--gpus" in argument for argument in settings["runArgs"])
 
 
 def test_tensorboard_inside_the_container_answers_the_published_port(machine: Machine) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml  # type: ignore[import-untyped]
+from packaging.specifiers import SpecifierSet
 
 if TYPE_CHECKING:
     from tests.shell.conftest import Machine
@@ -153,17 +156,37 @@ def test_what_needs_a_configuration_says_so(machine: Machine, command: str) -> N
     assert machine.calls() == []
 
 
-CHECKS = ["ruff [check]", "ruff [format] [--check]", "mypy", "shellcheck", "python [-m] [pytest] [-k] [one]"]
+CHECKS = [
+    "ruff [check]",
+    "ruff [format] [--check]",
+    "mypy",
+    "shellcheck",
+    "hadolint [Dockerfile]",
+    "check-jsonschema [--quiet] [--builtin-schema] [vendor.github-workflows] [.github/workflows/check.yml]",
+    "check-jsonschema [--quiet] [--builtin-schema] [vendor.citation-file-format] [CITATION.cff]",
+    "python [-m] [pytest] [-k] [one]",
+]
 
 
 @pytest.mark.parametrize(
-    ("fail", "reached"), [("", 5), ("ruff check*", 1), ("ruff format*", 2), ("mypy*", 3), ("shellcheck*", 4)]
+    ("fail", "reached"),
+    [
+        ("", 8),
+        ("ruff check*", 1),
+        ("ruff format*", 2),
+        ("mypy*", 3),
+        ("shellcheck*", 4),
+        ("hadolint*", 5),
+        ("*github-workflows*", 6),
+        ("*citation*", 7),
+    ],
 )
 def test_checks_run_in_order_and_stop_at_the_first_failure(machine: Machine, fail: str, reached: int) -> None:
     done = machine.bash("run.sh", "test", "-k", "one", FAIL=fail)
     assert done.returncode == (7 if fail else 0)
     assert machine.calls("python [-m] [pip]")[-1].endswith("[.[test]]")
-    ran = [call for call in machine.calls() if call.startswith(("ruff", "mypy", "shellcheck", "python [-m] [pytest"))]
+    tools = ("ruff", "mypy", "shellcheck", "hadolint", "check-jsonschema", "python [-m] [pytest")
+    ran = [call for call in machine.calls() if call.startswith(tools)]
     assert len(ran) == reached
     assert all(call.startswith(check) for call, check in zip(ran, CHECKS, strict=False))
 
@@ -178,3 +201,29 @@ def test_demo_does_not_undo_the_test_tools(machine: Machine) -> None:
 def test_ci_runs_the_tests_without_input(machine: Machine) -> None:
     (machine.checkout / "run.sh").write_text('echo "$* $CI $(cat)."\n')
     assert machine.bash(".ci/run", typed="no").stdout == "test true .\n"
+    assert machine.bash(".ci/run", "--cov").stdout == "test --cov true .\n"
+
+
+def test_workflow_is_ci_run_on_every_python() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/check.yml").read_text())
+    (job,) = workflow["jobs"].values()
+    assert [step["run"] for step in job["steps"] if "run" in step] == ["bash .ci/run --cov"]
+    assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", step["uses"]) for step in job["steps"] if "uses" in step)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pythons = SpecifierSet(project["requires-python"])
+    assert job["strategy"]["matrix"]["python"] == [f"3.{n}" for n in range(30) if f"3.{n}" in pythons]
+
+
+def test_doctor_takes_what_is_there(machine: Machine) -> None:
+    assert machine.bash("run.sh", "doctor").returncode == 0
+    assert machine.calls()[-1] == "python3 [src/doctor.py]"
+    assert not (machine.checkout / ".venv").exists()
+    machine.bash("run.sh", "setup")
+    assert machine.bash("run.sh", "doctor", "configs/human.yaml", "--seed", "1").returncode == 0
+    assert machine.calls()[-1] == "python [src/doctor.py] [--config] [configs/human.yaml] [--seed] [1]"
+    assert machine.bash("run.sh", "doctor", PYTHON="python3").returncode == 0
+    assert machine.calls()[-1] == "python3 [src/doctor.py]"
+
+
+def test_doctor_ends_with_the_status_of_its_checks(machine: Machine) -> None:
+    assert machine.bash("run.sh", "doctor", FAIL="*doctor.py*").returncode == 7

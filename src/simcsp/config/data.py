@@ -233,6 +233,15 @@ class DataConfig:
         require(0 <= self.max_unread < 1, "max_unread is a share, 0 <= max_unread < 1")
         require(0 <= self.min_gt_ag <= 1, "min_gt_ag is a share, 0 to 1")
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that the sources name, sorted, as they name it."""
+        paths: set[Path] = set()
+        for source in (*self.corpus, *self.windows, *self.labelled, *self.transfer, *self.orthologues):
+            paths |= {value for value in vars(source).values() if isinstance(value, Path)}
+        paths |= {other for source in self.orthologues for other in source.others}
+        return tuple(sorted(paths))
+
 
 @dataclass(frozen=True, kw_only=True)
 class SplitConfig:

@@ -1,0 +1,1 @@
+"""What ``src/doctor.py`` looks at: one module per kind of trouble, each of which gives findings."""
