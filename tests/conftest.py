@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import numpy as np
+    from accelerate import Accelerator
     from torch import Tensor
 
 # A process that a shell starts in the background ignores Ctrl-C, and so would all that the tests start and stop.
@@ -104,6 +105,17 @@ def no_accelerator_left() -> Iterator[None]:
     yield
     if state := sys.modules.get("accelerate.state"):
         state.AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture
+def accelerator() -> Iterator[Accelerator]:
+    """The CPU in float32, whatever a test before asked for."""
+    from accelerate import Accelerator  # noqa: PLC0415 - only after the number of threads is set
+    from accelerate.state import AcceleratorState  # noqa: PLC0415
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield Accelerator(cpu=True, mixed_precision="no")
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
 from simcsp import runs
@@ -59,13 +58,6 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     selection = np.full(120, 2 * SplitConfig().folds, np.int8)
     save_windows(table._replace(part=selection), folder / "windows")
     return root
-
-
-@pytest.fixture
-def accelerator() -> Iterator[Accelerator]:
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield Accelerator(cpu=True, mixed_precision="no")
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def trial_of(script: ModuleType, architecture: Any, dropout: float, prepared: Path, accelerator: Accelerator) -> Any:

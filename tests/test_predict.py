@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from tests.prediction.conftest import accelerator, saved_model  # noqa: F401 - fixtures
+from tests.prediction.conftest import saved_model  # noqa: F401 - fixtures
 
 import predict
 from simcsp import runs

@@ -1,16 +1,6 @@
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
-
-
-@pytest.fixture
-def accelerator() -> Iterator[Accelerator]:
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield Accelerator(cpu=True, mixed_precision="no")
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture

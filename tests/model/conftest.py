@@ -7,8 +7,6 @@ import huggingface_hub.constants
 import numpy as np
 import pytest
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -40,13 +38,6 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def quiet() -> None:
     quiet_libraries()
-
-
-@pytest.fixture
-def accelerator() -> Iterator[Accelerator]:
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield Accelerator(cpu=True, mixed_precision="no")
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture(params=["bert", "modernbert"])

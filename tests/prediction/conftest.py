@@ -1,14 +1,11 @@
 """A scorer that needs no model: its probability depends on every nucleotide of the window; and a model of two folds."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
 import pytest
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from scipy.special import expit
 
 from simcsp import runs
@@ -59,13 +56,6 @@ class SavedModel(NamedTuple):
 
     folder: Path
     members: list[SiteClassifier]
-
-
-@pytest.fixture
-def accelerator() -> Iterator[Accelerator]:
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield Accelerator(cpu=True, mixed_precision="no")
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture

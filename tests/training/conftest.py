@@ -1,5 +1,5 @@
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -96,13 +95,6 @@ def soft_corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     region = {"species": "x", "contig": "c", "start": 0, "end": 400, "strand": "+", "offset": 0}
     pq.write_table(pa.table({name: [value] for name, value in region.items()}), folder / REGIONS)
     return Corpus(folder, window=30)
-
-
-@pytest.fixture
-def accelerator() -> Iterator[Accelerator]:
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield Accelerator(cpu=True, mixed_precision="no")
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture
