@@ -6,8 +6,9 @@
 Each side runs in a fresh process that first does the same work on less, so nothing is compiled or loaded on the clock.
 NMI: simulated embeddings with a weak label; one clustering each, as published (PCA to 128 components, 15 neighbours,
 Leiden at resolution 1); here also with three seeds, the default. scanpy needs an interpreter of its own, because its
-dependencies and those of this project exclude each other on Python 3.11. SCCS: a BERT with random weights on random
-windows, from letters to the correlation; the evaluator gets the same weights, and its tokenizer the letters spaced.
+dependencies and those of this project exclude each other on Python 3.11; scanpy 1.11.5 needs pynndescent below 0.6
+there. SCCS: a BERT with random weights on random windows, from letters to the correlation; the evaluator gets the same
+weights, and its tokenizer the letters spaced.
 """
 
 # ruff: noqa: PLC0415 - a side imports its own libraries and nothing else
