@@ -2,11 +2,13 @@
 
     python src/export.py classifier best_nmi --config configs/demo.yaml
     python src/export.py classifier best_nmi --fold 2 --licence cc-by-4.0 --target my-model --config configs/demo.yaml
+    python src/export.py classifier best_nmi --onnx --config configs/demo.yaml
     python src/export.py embedder best_sccs --pooling mean --config configs/demo.yaml
 
 The classifier of a fold opens in AutoModelForSequenceClassification if it pools [CLS]; if it pools site or mean, then
 in AutoModelForTokenClassification, and the model card says how its logits make that of a window. The embedder opens in
-SentenceTransformer. Logits and embeddings are compared with those here before the folder takes its place.
+SentenceTransformer. With --onnx the folder of a classifier holds model.onnx, too. Logits and embeddings of each are
+compared with those here before the folder takes its place.
 """
 
 import argparse
@@ -34,6 +36,7 @@ from simcsp.model.export import (
     export_embedder,
     task_of,
 )
+from simcsp.model.onnx import onnx_difference, require_onnx, write_onnx
 from simcsp.model.splicebert import published_name
 from simcsp.report.model_card import Card, Kind, model_card, pretraining_of
 from simcsp.sequence.alphabet import with_special_tokens
@@ -51,6 +54,8 @@ def main() -> None:
             "the convolutional network is a reference without an encoder and is not exported",
             hint="Give another initialisation",
         )
+    if asked.onnx:
+        require_onnx()
     finished_before(config, "report")
     target = asked.target or runs.run_folder(config.run) / "export" / f"{asked.what}-{asked.model}"
     if target.exists():
@@ -73,9 +78,12 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, RunConfig]:
     parser.add_argument("model", help="an initialisation of the run, but cnn; an embedder is not random")
     parser.add_argument("--fold", type=int, default=0, help="whose classifier (default: %(default)s)")
     parser.add_argument("--pooling", choices=("cls", "mean"), help="of an embedder (default: that of the run)")
+    parser.add_argument("--onnx", action="store_true", help="model.onnx beside the weights of a classifier")
     parser.add_argument("--licence", default="unknown", help="of the model, as the Hugging Face hub calls it")
     parser.add_argument("--target", type=Path, help="folder (default: runs/<run>/export/<what>-<model>)")
     asked, rest = parser.parse_known_args(arguments)
+    if asked.onnx and asked.what == "embedder":
+        parser.error("--onnx is for a classifier")
     return asked, parse_config(__doc__, rest)
 
 
@@ -85,8 +93,12 @@ def _export_classifier(asked: argparse.Namespace, config: RunConfig, folder: Pat
     classifier = load_classifier(
         _existing(fold / "best"), pooling=how.pooling, layer=how.layer, tokens=config.longest_input
     )
+    windows = _some_windows(config)
     export_classifier(classifier, folder)
-    difference = classifier_difference(classifier, folder, _some_windows(config))
+    difference = classifier_difference(classifier, folder, windows)
+    if asked.onnx:
+        write_onnx(classifier, folder, windows)
+        difference = max(difference, onnx_difference(classifier, folder, windows))
     scores = _scores(config, asked.model, str(asked.fold), f"test part of fold {asked.fold}")
     return _card(asked, config, classifier.encoder, task_of(how.pooling), how.pooling, difference, scores)
 
@@ -139,6 +151,7 @@ def _card(
         facts=_facts(asked, config, encoder.config),
         metrics=metrics,
         difference=difference,
+        onnx=asked.onnx,
         initial=f"Training started from {initial}, {public.licence} ({public.licence_url}): {public.citation}."
         if initial
         else "",

@@ -89,6 +89,19 @@ def test_a_classifier_opens_with_equal_logits_and_a_card(
     assert runs.damaged_files(folder) == []
 
 
+def test_a_classifier_has_onnx_on_demand_and_an_embedder_has_not(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxruntime")
+    call(tmp_path, monkeypatch, "classifier", "baseline", "--onnx", "--target", str(tmp_path / "out"))
+    assert (tmp_path / "out" / "model.onnx").exists()
+    assert "`model.onnx` gives the same `logits`" in (tmp_path / "out" / "README.md").read_text()
+    assert runs.damaged_files(tmp_path / "out") == []
+    with pytest.raises(SystemExit):
+        call(tmp_path, monkeypatch, "embedder", "baseline", "--onnx")
+    assert "--onnx is for a classifier" in capsys.readouterr().err
+
+
 def test_an_embedder_opens_in_sentence_transformers(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     call(tmp_path, monkeypatch, "embedder", "baseline", "--pooling", "mean", "--target", str(tmp_path / "out"))
     assert SentenceTransformer(str(tmp_path / "out"), device="cpu").encode(["ACGT" * 5]).shape == (1, 16)

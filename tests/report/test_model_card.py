@@ -1,4 +1,5 @@
 import re
+from typing import Any
 
 import pytest
 
@@ -6,7 +7,7 @@ from simcsp.config import PhaseConfig, PretrainConfig, RecipeConfig
 from simcsp.report.model_card import Card, Kind, model_card, pretraining_of
 
 
-def card(kind: Kind = "sequence", pooling: str = "cls", **more: str) -> Card:
+def card(kind: Kind = "sequence", pooling: str = "cls", **more: Any) -> Card:
     return Card(
         name="demo: classifier best_nmi",
         kind=kind,

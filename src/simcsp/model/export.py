@@ -83,12 +83,16 @@ def window_logits(logits: Tensor, pooling: Pooling) -> Tensor:
     return logits[:, middle - 1, 0] + logits[:, middle, 1]
 
 
+def exported_classifier(folder: Path, pooling: Pooling, **options: str) -> Any:
+    """The classifier in an exported folder as transformers opens it; ``options`` go to ``from_pretrained``."""
+    made = AutoModelForSequenceClassification if task_of(pooling) == "sequence" else AutoModelForTokenClassification
+    return made.from_pretrained(folder, local_files_only=True, **options).eval()
+
+
 @torch.inference_mode()
 def classifier_difference(classifier: SiteClassifier, folder: Path, tokens: Tensor) -> float:
     """Largest difference between logits of a classifier and of what was exported from it, on ``(B, T)`` windows."""
-    task = task_of(classifier.pooling)
-    made = AutoModelForSequenceClassification if task == "sequence" else AutoModelForTokenClassification
-    model = made.from_pretrained(folder, local_files_only=True).eval()
+    model = exported_classifier(folder, classifier.pooling)
     found = window_logits(model(input_ids=tokens).logits, classifier.pooling)
     return float((found - classifier.eval()(tokens)[0]).abs().max())
 

@@ -33,6 +33,7 @@ class Card:
         facts: heading → text, what is known of data and training, in order.
         metrics: rows of (metric, site type, value, on what).
         difference: largest difference of a logit or an embedding from the model that was exported.
+        onnx: the folder holds ``model.onnx``, too.
         initial: sentence on the published checkpoint that training started from, if it did.
     """
 
@@ -44,6 +45,7 @@ class Card:
     facts: Mapping[str, str]
     metrics: Sequence[tuple[str, str, float, str]]
     difference: float
+    onnx: bool = False
     initial: str = ""
 
 
@@ -129,7 +131,13 @@ def _use(card: Card) -> str:
             'logits = model(**tokenizer([dna], return_tensors="pt")).logits\n'
             f"{_LOGIT[card.pooling]}\nprobability = torch.sigmoid(logit)"
         )
-    return f"## Use\n\n```python\n{code}\n```"
+    text = f"## Use\n\n```python\n{code}\n```"
+    if card.onnx:
+        text += (
+            "\n\n`model.onnx` gives the same `logits` of `input_ids` and `attention_mask` (int64, windows × tokens) "
+            "under onnxruntime."
+        )
+    return text
 
 
 def _limits(card: Card) -> str:

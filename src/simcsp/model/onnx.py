@@ -1,0 +1,70 @@
+"""ONNX beside an exported classifier, by the optional packages onnxscript and onnxruntime."""
+
+import importlib.util
+import logging
+import warnings
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from simcsp.errors import InputError
+from simcsp.model.encoder import SiteClassifier
+from simcsp.model.export import exported_classifier, window_logits
+
+FILE = "model.onnx"
+_INPUTS = ("input_ids", "attention_mask")
+
+
+def require_onnx() -> None:
+    """Say what is missing before anything is exported.
+
+    Raises:
+        InputError: if a package is not installed.
+    """
+    for package in ("onnxscript", "onnxruntime"):
+        if importlib.util.find_spec(package) is None:
+            hint = "Run .venv/bin/pip install -e '.[onnx]', or leave --onnx out"
+            raise InputError(f"ONNX needs the package {package}", hint=hint)
+
+
+def write_onnx(classifier: SiteClassifier, folder: Path, tokens: Tensor) -> None:
+    """Write ``model.onnx`` beside what :func:`simcsp.model.export.export_classifier` wrote.
+
+    Inputs are `input_ids` and `attention_mask`, int64 ``(B, T)`` of any B and T; the output `logits` is that of the
+    exported model, which :func:`simcsp.model.export.window_logits` makes one of windows.
+
+    Args:
+        classifier: that was exported.
+        folder: of the export.
+        tokens: ``(B, T)`` framed windows to trace the model with.
+    """
+    model = exported_classifier(folder, classifier.pooling, attn_implementation="eager")
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it names packages that are not needed
+    free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            model,
+            kwargs=dict(zip(_INPUTS, (tokens, torch.ones_like(tokens)), strict=True)),
+            dynamo=True,
+            dynamic_shapes=dict.fromkeys(_INPUTS, free),
+            input_names=_INPUTS,
+            output_names=["logits"],
+            verbose=False,
+        )
+    if program is None:
+        raise RuntimeError("torch wrote no ONNX program")
+    program.save(folder / FILE)
+
+
+@torch.inference_mode()
+def onnx_difference(classifier: SiteClassifier, folder: Path, tokens: Tensor) -> float:
+    """Largest difference between logits of a classifier and of its ONNX under onnxruntime, on ``(B, T)`` windows."""
+    import onnxruntime  # noqa: PLC0415 - optional
+
+    session = onnxruntime.InferenceSession(folder / FILE, providers=["CPUExecutionProvider"])
+    values = (tokens.numpy(), torch.ones_like(tokens).numpy())
+    (logits,) = session.run(["logits"], dict(zip(_INPUTS, values, strict=True)))
+    found = window_logits(torch.from_numpy(logits), classifier.pooling)
+    return float((found - classifier.eval()(tokens)[0]).abs().max())
