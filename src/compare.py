@@ -19,7 +19,7 @@ from simcsp.console import run_script, say
 from simcsp.errors import InputError
 from simcsp.report.answer import answer
 from simcsp.report.comparisons import REFERENCES, as_frame, compare
-from simcsp.report.finished_runs import read_run
+from simcsp.report.finished_runs import read_evaluated_run
 from simcsp.report.joined import METRICS, contrastive_models, joined_scores, joined_transfer, variants
 from simcsp.report.joined_page import joined_figure, joined_report
 from simcsp.report.page import write_report
@@ -64,7 +64,7 @@ def _members(config: RunConfig) -> Iterator[tuple[str, int, BudgetConfig]]:
 
 
 def _write(name: str, members: list[str]) -> None:
-    scored = [read_run(member) for member in members]
+    scored = [read_evaluated_run(member) for member in members]
     scores, transfer = joined_scores(scored), joined_transfer(scored)
     ratios = dict(zip(variants(scored), (run.test_to_train for run in scored), strict=True))
     comparisons = compare(scores, ratios, METRICS, REFERENCES)

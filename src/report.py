@@ -34,7 +34,7 @@ from simcsp.report.facts import facts
 from simcsp.report.joined import contrastive_models, flat
 from simcsp.report.page import write_report
 from simcsp.report.recipes import recipes_section, transfer_section
-from simcsp.report.run_files import RunFiles, read_run
+from simcsp.report.run_files import RunFiles, read_run_files
 from simcsp.report.tables import fold_scores, layer_summary, metrics_json, site_means, window_intervals
 from simcsp.report.trajectory import (
     finetuning_figure,
@@ -52,7 +52,7 @@ def main() -> None:
     """Write the report."""
     config = parse_config(__doc__, stage="report")
     finished_before(config, "report")
-    files = read_run(config)
+    files = read_run_files(config)
     table = fold_scores(files.scores)
     threshold = PUBLISHED_THRESHOLD if config.published.logit_threshold else 0.5
     ratio = test_to_train(config.split.folds, files.manifest["split"]["windows per part"])

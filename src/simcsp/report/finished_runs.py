@@ -32,7 +32,7 @@ def pretrained_folder(name: str, settings: dict[str, Any], stage: str) -> Path:
     return runs.run_folder(settings["pretrained"] or name) / stage
 
 
-def read_run(name: str) -> Scored:
+def read_evaluated_run(name: str) -> Scored:
     """One evaluated run.
 
     Raises:

@@ -44,7 +44,7 @@ class RunFiles:
     transfer: pd.DataFrame | None
 
 
-def read_run(config: RunConfig) -> RunFiles:
+def read_run_files(config: RunConfig) -> RunFiles:
     """Read the output of all stages before the report.
 
     Raises:
