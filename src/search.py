@@ -58,7 +58,8 @@ def main() -> None:
     _write(config, results, folder)
     best = best_trial(trials_table(results))
     runs.close_stage(folder, {"best": int(best.number), "sccs": float(best.sccs)})
-    say(f"search: best SCCS {best.sccs:.3f} in trial {best.number:.0f}; report in {folder.relative_to(runs.ROOT)}")
+    say(f"search: best SCCS {best.sccs:.3f} in trial {best.number:.0f}")
+    say(f"search: written to {(folder / 'report.html').relative_to(runs.ROOT)}")
 
 
 def _write(config: RunConfig, results: list[TrialResult], folder: Path) -> None:
