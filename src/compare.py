@@ -12,7 +12,7 @@ comparisons.csv, transfer.csv, f1.png. Always made anew; it takes seconds.
 import sys
 from collections.abc import Iterator
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.command_line import parse_config
 from simcsp.config import BudgetConfig, RunConfig
 from simcsp.console import run_script, say
@@ -73,7 +73,7 @@ def _write(name: str, members: list[str]) -> None:
         raise InputError(
             "is a run with a report of its own", path=target.parent, hint="Give the comparison another name"
         )
-    with runs.whole_folder(target) as folder:
+    with storage.whole_folder(target) as folder:
         scores.to_csv(folder / "scores.csv")
         as_frame(comparisons).to_csv(folder / "comparisons.csv", index=False)
         transfer.to_csv(folder / "transfer.csv")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.command_line import parse_config
 from simcsp.config import RunConfig, as_plain
 from simcsp.console import run_script, say
@@ -63,11 +63,11 @@ def main() -> None:
         index="model", columns="metric", values="value", sort=False
     )
     said = answer([*comparisons, *controlled], *contrastive_models([dict(flat(as_plain(config)))]))
-    with runs.whole_folder(stage_folder(config, "report")) as folder:
+    with storage.whole_folder(stage_folder(config, "report")) as folder:
         table.to_csv(folder / "folds.csv")
         as_frame_of_one_run(comparisons).to_csv(folder / "comparisons.csv", index=False)
         pretraining.to_csv(folder / "pretraining.csv")
-        runs.write_json(folder / "metrics.json", metrics_json(table, comparisons))
+        storage.write_json(folder / "metrics.json", metrics_json(table, comparisons))
         files.layers.to_csv(folder / "layers.csv", index=False)
         for name, figure in _figures(files, table).items():
             figure.savefig(folder / f"{name}.png")

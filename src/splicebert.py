@@ -15,7 +15,7 @@ import argparse
 import shutil
 from pathlib import Path
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.console import run_script, say
 from simcsp.model.encoder import initial_files
 from simcsp.model.splicebert import initial_folder, published_name
@@ -42,7 +42,7 @@ def main() -> None:
     weights = {published_name(name) or name: initial_folder(name) for name in asked.weights}
     accelerator = make_accelerator("fp32")
     runs.lock(folder)
-    inputs = {str(path): runs.sha256(path) for path in files}
+    inputs = {str(path): storage.sha256(path) for path in files}
     for checkpoint in weights.values():
         inputs |= initial_files(checkpoint)
     settings = {"weights": list(weights), "assembly": asked.assembly}
@@ -59,7 +59,7 @@ def main() -> None:
         if windows is not None:
             agreed += agreements(name, checkpoint, windows, pieces, accelerator)
     found = comparison(rows)
-    runs.write_text(folder / "table.csv", found.to_csv(index=False))
+    storage.write_text(folder / "table.csv", found.to_csv(index=False))
     sources = f"Sites: {asked.sites.name}; genome: {asked.fasta.name}; {describe(accelerator)}."
     genome = identify(Genome(asked.fasta, _CACHE).lengths) or "an unknown assembly"
     page = comparison_page(found, agreed, sites=len(table.label), assembly=genome, sources=sources)

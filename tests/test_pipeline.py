@@ -23,7 +23,7 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from simcsp.command_line import parse_config
 from simcsp.planning.work import folds, phases
-from simcsp.runs import sha256
+from simcsp.storage import sha256
 from simcsp.training.dashboard import OVERVIEW, tag_of
 from simcsp.training.log import read_metrics
 

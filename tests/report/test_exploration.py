@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.config import RunConfig, as_plain
 from simcsp.datasets.windows import save_windows, window_table
 from simcsp.errors import InputError
@@ -55,8 +55,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Explored:
     table = window_table(tokens, **facts, species="x", group=names, origin=names)
     save_windows(table, tmp_path / "data" / "prepared" / "demo" / "windows")
     evaluation = tmp_path / "runs" / "small" / "evaluation"
-    runs.write_json(evaluation / runs.CONFIG, as_plain(RunConfig(run="small", pretrained="shared")))
-    runs.write_json(evaluation / runs.DONE, {})
+    storage.write_json(evaluation / runs.CONFIG, as_plain(RunConfig(run="small", pretrained="shared")))
+    storage.write_json(evaluation / runs.DONE, {})
     write_encoder(tmp_path / "runs" / "shared" / "encoders" / "best_sccs")
     write_encoder(tmp_path / "runs" / "shared" / "encoders" / "baseline")
     return open_run("small")

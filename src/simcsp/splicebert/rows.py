@@ -11,7 +11,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from simcsp import runs
+from simcsp import storage
 from simcsp.console import progress
 from simcsp.datasets.windows import WindowTable
 from simcsp.metrics.nmi import NmiSettings, nmi
@@ -102,8 +102,8 @@ def _measured(
         if apart:
             its = (table.site_type == kind for kind in (DONOR, ACCEPTOR))
             alone = [nmi(vectors[i], table.label[i], table.site_type[i], settings, seed=0).value for i in its]
-        runs.write_json(kept, [found.donor, found.acceptor, *alone, found.clusters, agreement])
-    numbers = [_number(value) for value in runs.read_json(kept)]
+        storage.write_json(kept, [found.donor, found.acceptor, *alone, found.clusters, agreement])
+    numbers = [_number(value) for value in storage.read_json(kept)]
     return Measured(*key, (numbers[0], numbers[1]), (numbers[2], numbers[3]), numbers[4], numbers[5])
 
 
