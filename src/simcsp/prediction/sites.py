@@ -10,7 +10,7 @@ from simcsp.console import progress
 from simcsp.datasets.readers.sites import LABELS
 from simcsp.errors import InputError
 from simcsp.prediction.growing import GrowingFiles
-from simcsp.prediction.refused import HEAD, REFUSED, Refusal, finish_records, refused_rows
+from simcsp.prediction.refused import HEAD, REFUSED, Refusal, finish_records, refused_rows, write_records
 from simcsp.prediction.scorer import Scorer
 from simcsp.sequence.alphabet import Tokens, decode, encode, reverse_complement
 from simcsp.sequence.assembly import resolve_contigs
@@ -54,13 +54,8 @@ def score_sites(genome: Genome, bed: Path, scorer: Scorer, threshold: float, fol
         output.append({REFUSED: refused_rows(lost, tally)})
     start = (output.done - 1) * _AT_ONCE
     with progress(None, "predict", unit="site", start=min(start, len(sites)), total=len(sites)) as bar:
-        for first in range(start, len(sites), _AT_ONCE):
-            part = sites[first : first + _AT_ONCE]
-            tally.read += len(part)
-            texts = _texts(part, genome, scorer, threshold, tally)
-            written.read += texts[SITES_BED].count("\n")
-            output.append(texts)
-            bar.update(len(part))
+        parts = (sites[first : first + _AT_ONCE] for first in range(start, len(sites), _AT_ONCE))
+        write_records(output, parts, lambda part: _texts(part, genome, scorer, threshold, tally), SITES_BED, bar)
     finish_records(output, tally, written.read, {"threshold": threshold})
 
 
