@@ -127,7 +127,7 @@ environment() { # [CONFIG…]: what a command was given
 
 demo() {
   experiment configs/demo.yaml
-  echo "The report is runs/demo/report/report.md"
+  echo "The report is runs/demo/report/report.html"
 }
 
 is_dry_run() { # [WORDS…]: the plan of a stage holds those that it needs, so that one stage is asked for all

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from small_scorers import SmallNetwork, WeightMatrix
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.command_line import parse_config
 from simcsp.config import ChunkConfig, CorpusSource, DataConfig, RunConfig
 from simcsp.console import run_script, say
@@ -124,7 +124,7 @@ def _write_windows(root: Path, folder: Path) -> None:
             exposed = exposed_windows(windows, Path(temporary)).exposed
             kept = [one.decode() for one, known in zip(letters, exposed, strict=True) if not known]
             say(f"{name}: {len(letters):,} windows, {len(kept):,} of them not on {_CONTIG}")
-            runs.write_text(folder / f"{name}.txt", "".join(f"{text}\n" for text in kept))
+            storage.write_text(folder / f"{name}.txt", "".join(f"{text}\n" for text in kept))
 
 
 def _pieces(genome: Genome, root: Path, nucleotides: int) -> list[Piece]:

@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 from urllib.parse import quote
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.config import OptimiserConfig, as_plain
 from simcsp.console import progress, run_script, say
 from simcsp.datasets.branch_points import BranchPoints, chromosome_folds, cut_regions, read_regions
@@ -55,7 +55,7 @@ def main() -> None:
         write_nucleotides(folder_of(YARDSTICK, k), table.take(fold.test), branch_point_regression(table, fold))
     names = [*models, YARDSTICK]
     scores = branch_point_scores({(name, k): folder_of(name, k) for name in names for k in range(len(folds))})
-    runs.write_text(folder / "scores.csv", scores.to_csv(index=False))
+    storage.write_text(folder / "scores.csv", scores.to_csv(index=False))
     sources = f"Branch points: {asked.branch_points.name}; genome: {asked.fasta.name}; {describe(accelerator)}."
     page = branch_point_page(scores, table=str(table), window=asked.window, sources=sources)
     write_report(folder, page, "table.md")
@@ -106,7 +106,7 @@ def _claim(asked: argparse.Namespace, models: dict[str, Path], tuning: TokenTuni
     files = (asked.fasta, asked.branch_points)
     for path in files:
         require_readable(path)
-    inputs = {str(path): runs.sha256(path) for path in files}
+    inputs = {str(path): storage.sha256(path) for path in files}
     for checkpoint in models.values():
         inputs |= initial_files(checkpoint)
     settings = {"models": list(models), "window": asked.window, "folds": asked.folds, "assembly": asked.assembly}

@@ -12,14 +12,14 @@ comparisons.csv, transfer.csv, f1.png. Always made anew; it takes seconds.
 import sys
 from collections.abc import Iterator
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.command_line import parse_config
 from simcsp.config import BudgetConfig, RunConfig
 from simcsp.console import run_script, say
 from simcsp.errors import InputError
 from simcsp.report.answer import answer
 from simcsp.report.comparisons import REFERENCES, as_frame, compare
-from simcsp.report.finished_runs import read_run
+from simcsp.report.finished_runs import read_evaluated_run
 from simcsp.report.joined import METRICS, contrastive_models, joined_scores, joined_transfer, variants
 from simcsp.report.joined_page import joined_figure, joined_report
 from simcsp.report.page import write_report
@@ -64,7 +64,7 @@ def _members(config: RunConfig) -> Iterator[tuple[str, int, BudgetConfig]]:
 
 
 def _write(name: str, members: list[str]) -> None:
-    scored = [read_run(member) for member in members]
+    scored = [read_evaluated_run(member) for member in members]
     scores, transfer = joined_scores(scored), joined_transfer(scored)
     ratios = dict(zip(variants(scored), (run.test_to_train for run in scored), strict=True))
     comparisons = compare(scores, ratios, METRICS, REFERENCES)
@@ -73,7 +73,7 @@ def _write(name: str, members: list[str]) -> None:
         raise InputError(
             "is a run with a report of its own", path=target.parent, hint="Give the comparison another name"
         )
-    with runs.whole_folder(target) as folder:
+    with storage.whole_folder(target) as folder:
         scores.to_csv(folder / "scores.csv")
         as_frame(comparisons).to_csv(folder / "comparisons.csv", index=False)
         transfer.to_csv(folder / "transfer.csv")

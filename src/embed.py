@@ -21,7 +21,7 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.command_line import parse_config
 from simcsp.config import RunConfig, as_plain
 from simcsp.console import progress, run_script, say
@@ -63,11 +63,11 @@ def _score_encoders(config: RunConfig) -> None:
     for name in progress([name for name in names if not (folder / name).exists()], "embed", unit="encoder"):
         checkpoint = stage_folder(config, "pretrain") / name
         encoder = load_checkpoint(checkpoint, dropout=config.encoder.dropout, tokens=config.longest_input)
-        with runs.whole_folder(folder / name) as target:
+        with storage.whole_folder(folder / name) as target:
             _score_encoder(name, encoder, rows, selection, config, accelerator, target)
     for file in (runs.SCORES, runs.LAYERS):
         parts = [pd.read_csv(folder / name / file, dtype={"layer": str}) for name in names]
-        runs.write_text(folder / file, pd.concat(parts).to_csv(index=False))
+        storage.write_text(folder / file, pd.concat(parts).to_csv(index=False))
     runs.close_stage(folder, {"encoders": list(names)})
     say(f"embed: {len(names)} encoders scored, written to {folder.relative_to(runs.ROOT)}")
 
@@ -141,8 +141,8 @@ def _score_one(config: RunConfig) -> None:
         _, selection = _selection(config)
         states = embed_layers(encoder, selection.tokens, accelerator)
         layers = pd.DataFrame(_layer_rows("encoder", states, selection, config))
-        runs.write_text(folder / runs.LAYERS, layers.to_csv(index=False))
-        with runs.whole_file(folder / "layers.png") as partial:
+        storage.write_text(folder / runs.LAYERS, layers.to_csv(index=False))
+        with storage.whole_file(folder / "layers.png") as partial:
             layer_maps(layers).savefig(partial, format="png")
         runs.close_stage(folder, {"rows": len(layers)})
     say(f"embed: {(folder / runs.LAYERS).relative_to(runs.ROOT)} is complete")

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.command_line import parse_config
 from simcsp.config import RunConfig, as_plain
 from simcsp.console import progress, run_script, say
@@ -52,7 +52,7 @@ def _audit_split(config: RunConfig) -> None:
     folder = stage_folder(config, "prepare")
     predictors = {"logistic regression": logistic_regression, "memoriser": nearest_window}
     found = audit(load_windows(folder / "windows"), config.split, predictors)
-    runs.write_json(folder / "leakage.json", found.as_dict())
+    storage.write_json(folder / "leakage.json", found.as_dict())
     say(f"{found}\n\nevaluate: written to {(folder / 'leakage.json').relative_to(runs.ROOT)}")
 
 
@@ -62,7 +62,7 @@ def _score_models(config: RunConfig) -> None:
     run, folder = runs.run_folder(config.run), stage_folder(config, "evaluation")
     table = load_windows(stage_folder(config, "prepare") / "windows")
     scores = _encoder_scores(config)
-    models = runs.read_json(run / "finetune" / runs.DONE)["models"]
+    models = storage.read_json(run / "finetune" / runs.DONE)["models"]
     folds = [run / "finetune" / model / f"fold-{k}" for model in models for k in range(config.split.folds)]
     transferred: list[Row] = []
     for fold in progress(folds, "evaluate", unit="fold"):
@@ -70,9 +70,9 @@ def _score_models(config: RunConfig) -> None:
         if config.data.transfer:
             transferred += _transfer_scores(fold, config)
     if transferred:
-        runs.write_text(folder / runs.TRANSFERRED, pd.DataFrame(transferred).to_csv(index=False))
-    runs.write_text(folder / runs.SCORES, pd.DataFrame(scores).to_csv(index=False))
-    runs.write_json(folder / runs.CONFIG, as_plain(config))  # for comparisons of several runs
+        storage.write_text(folder / runs.TRANSFERRED, pd.DataFrame(transferred).to_csv(index=False))
+    storage.write_text(folder / runs.SCORES, pd.DataFrame(scores).to_csv(index=False))
+    storage.write_json(folder / runs.CONFIG, as_plain(config))  # for comparisons of several runs
     runs.close_stage(folder, {"rows": len(scores)})
     say(f"evaluate: {len(folds)} folds scored, written to {(folder / runs.SCORES).relative_to(runs.ROOT)}")
 

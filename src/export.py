@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.command_line import OPTIONS, parse_config
 from simcsp.config import CNN, RunConfig
 from simcsp.console import run_script, say
@@ -60,14 +60,14 @@ def main() -> None:
     target = asked.target or runs.run_folder(config.run) / "export" / f"{asked.what}-{asked.model}"
     if target.exists():
         raise InputError("something is there already", path=target, hint="Move it away, or give another --target")
-    with runs.whole_folder(target) as folder:
+    with storage.whole_folder(target) as folder:
         write = _export_classifier if asked.what == "classifier" else _export_embedder
         card = write(asked, config, folder)
         if not card.difference <= _ROUNDING:
             raise RuntimeError(f"the exported model differs by {card.difference:g}")
-        runs.write_text(folder / "README.md", model_card(card))
-        runs.write_json(folder / "export.json", {"from": f"{config.run}: {asked.model}", **runs.environment()})
-        runs.write_checksums(folder)
+        storage.write_text(folder / "README.md", model_card(card))
+        storage.write_json(folder / "export.json", {"from": f"{config.run}: {asked.model}", **runs.environment()})
+        storage.write_checksums(folder)
     say(f"export: written to {target}; largest difference on {_COMPARED} windows {card.difference:.1e}")
 
 
@@ -159,8 +159,8 @@ def _card(
 
 
 def _facts(asked: argparse.Namespace, config: RunConfig, architecture: Any) -> dict[str, str]:
-    manifest = runs.read_json(stage_folder(config, "prepare") / "manifest.json")
-    record = runs.read_json(stage_folder(config, "finetune") / runs.RECORD)
+    manifest = storage.read_json(stage_folder(config, "prepare") / "manifest.json")
+    record = storage.read_json(stage_folder(config, "finetune") / runs.RECORD)
     assemblies = [f"{path} ({found['assembly']})" for path, found in manifest["assemblies"].items()]
     sources = [f"{one['source']}: {one['kept']:,} {one['what']}" for one in manifest["sources"]]
     initial = "random weights" if asked.model == "random" else config.encoder.init

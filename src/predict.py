@@ -13,7 +13,7 @@ again after a kill, it goes on; docs/predict.md describes every file.
 import argparse
 from pathlib import Path
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.console import run_script, say
 from simcsp.prediction.bigwig import require_bigwig
 from simcsp.prediction.classifier import Ensemble, stored_precision
@@ -116,7 +116,7 @@ def _claim(asked: argparse.Namespace, ensemble: Ensemble, device: str) -> bool:
         require_readable(path)
     paths = {"model", "output", *_FILES}
     settings = {name: value for name, value in vars(asked).items() if name not in paths}
-    hashes = {name: runs.sha256(path) for name, path in files.items()}
+    hashes = {name: storage.sha256(path) for name, path in files.items()}
     runs.lock(asked.output)
     state = runs.open_stage(asked.output, settings, {**hashes, **ensemble.identity, "device": device})
     if state is runs.State.FINISHED:

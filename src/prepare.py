@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.command_line import parse_config
 from simcsp.config import RunConfig, SplitConfig, as_plain
 from simcsp.console import run_script, say
@@ -54,11 +54,11 @@ def main() -> None:
 
 def _prepare(config: RunConfig, target: Path) -> None:
     tallies: list[Tally] = []
-    with runs.whole_folder(target / "corpus") as folder:
+    with storage.whole_folder(target / "corpus") as folder:
         tallies += write_corpus(config.data, folder, CACHE)
     tables, window_tallies = _tables(config)
     for name, one in tables.items():
-        with runs.whole_folder(target / name) as folder:
+        with storage.whole_folder(target / name) as folder:
             save_windows(one, folder)
     table = tables["windows"]
     tallies += window_tallies
@@ -74,7 +74,7 @@ def _prepare(config: RunConfig, target: Path) -> None:
         "split": split_record(table, config.split),
         "exposure": exposure_record(exposure, table.part),
     }
-    runs.write_json(target / "manifest.json", manifest)
+    storage.write_json(target / "manifest.json", manifest)
     runs.close_stage(target, {"windows": len(table.label), "corpus": size})
     say(f"prepare: {exposure.exposed.sum():,} of {len(table.label):,} windows are in the corpus, without their labels")
     say(f"prepare: corpus of {size:,} nt; {table}; written to {target.relative_to(runs.ROOT)}")
@@ -183,7 +183,7 @@ def _input_hashes(config: RunConfig) -> dict[str, str]:
     files = {str(path): config.data.root / path for path in config.data.files}
     for path in files.values():
         require_readable(path)
-    return {name: runs.sha256(path) for name, path in files.items()}
+    return {name: storage.sha256(path) for name, path in files.items()}
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from transformers import PreTrainedModel
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.command_line import parse_config
 from simcsp.config import PhaseConfig, RunConfig
 from simcsp.console import run_script, say
@@ -91,9 +91,9 @@ def _show_settings(config: RunConfig, folder: Path, accelerator: Accelerator) ->
 
 def _keep(encoder: PreTrainedModel, target: Path, accelerator: Accelerator) -> None:
     if accelerator.is_main_process:
-        with runs.whole_folder(target) as folder:
+        with storage.whole_folder(target) as folder:
             save_checkpoint(encoder, folder)
-            runs.write_checksums(folder)
+            storage.write_checksums(folder)
 
 
 def _recipes(config: RunConfig, folder: Path) -> Iterator[tuple[str, PhaseConfig, dict[str, Path]]]:

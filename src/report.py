@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.command_line import parse_config
 from simcsp.config import RunConfig, as_plain
 from simcsp.console import run_script, say
@@ -34,7 +34,7 @@ from simcsp.report.facts import facts
 from simcsp.report.joined import contrastive_models, flat
 from simcsp.report.page import write_report
 from simcsp.report.recipes import recipes_section, transfer_section
-from simcsp.report.run_files import RunFiles, read_run
+from simcsp.report.run_files import RunFiles, read_run_files
 from simcsp.report.tables import fold_scores, layer_summary, metrics_json, site_means, window_intervals
 from simcsp.report.trajectory import (
     finetuning_figure,
@@ -52,7 +52,7 @@ def main() -> None:
     """Write the report."""
     config = parse_config(__doc__, stage="report")
     finished_before(config, "report")
-    files = read_run(config)
+    files = read_run_files(config)
     table = fold_scores(files.scores)
     threshold = PUBLISHED_THRESHOLD if config.published.logit_threshold else 0.5
     ratio = test_to_train(config.split.folds, files.manifest["split"]["windows per part"])
@@ -63,11 +63,11 @@ def main() -> None:
         index="model", columns="metric", values="value", sort=False
     )
     said = answer([*comparisons, *controlled], *contrastive_models([dict(flat(as_plain(config)))]))
-    with runs.whole_folder(stage_folder(config, "report")) as folder:
+    with storage.whole_folder(stage_folder(config, "report")) as folder:
         table.to_csv(folder / "folds.csv")
         as_frame_of_one_run(comparisons).to_csv(folder / "comparisons.csv", index=False)
         pretraining.to_csv(folder / "pretraining.csv")
-        runs.write_json(folder / "metrics.json", metrics_json(table, comparisons))
+        storage.write_json(folder / "metrics.json", metrics_json(table, comparisons))
         files.layers.to_csv(folder / "layers.csv", index=False)
         for name, figure in _figures(files, table).items():
             figure.savefig(folder / f"{name}.png")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml  # type: ignore[import-untyped]
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.command_line import parse_config
 from simcsp.config import RunConfig
 from simcsp.console import progress, run_script, say
@@ -58,16 +58,17 @@ def main() -> None:
     _write(config, results, folder)
     best = best_trial(trials_table(results))
     runs.close_stage(folder, {"best": int(best.number), "sccs": float(best.sccs)})
-    say(f"search: best SCCS {best.sccs:.3f} in trial {best.number:.0f}; report in {folder.relative_to(runs.ROOT)}")
+    say(f"search: best SCCS {best.sccs:.3f} in trial {best.number:.0f}")
+    say(f"search: written to {(folder / 'report.html').relative_to(runs.ROOT)}")
 
 
 def _write(config: RunConfig, results: list[TrialResult], folder: Path) -> None:
     table = trials_table(results)
-    runs.write_text(folder / "trials.csv", table.to_csv(index=False))
+    storage.write_text(folder / "trials.csv", table.to_csv(index=False))
     chosen = results[int(best_trial(table).number)].settings
-    runs.write_text(folder / "best.yaml", yaml.safe_dump(nested(FIXED | chosen)))
+    storage.write_text(folder / "best.yaml", yaml.safe_dump(nested(FIXED | chosen)))
     for name, figure in {"history": history_figure(results), "slices": slices_figure(table)}.items():
-        with runs.whole_file(folder / f"{name}.png") as partial:
+        with storage.whole_file(folder / f"{name}.png") as partial:
             figure.savefig(partial, format="png")
     write_report(folder, search_report(config.run, table))
 

@@ -12,9 +12,10 @@ runs/<run>/splicebert: table.csv, table.md, table.html. Killed, it goes on where
 """
 
 import argparse
+import shutil
 from pathlib import Path
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.console import run_script, say
 from simcsp.model.encoder import initial_files
 from simcsp.model.splicebert import initial_folder, published_name
@@ -34,34 +35,37 @@ def main() -> None:
     """Measure every model and every flank by both recipes."""
     asked = _parse()
     folder = runs.run_folder(asked.run) / "splicebert"
+    pieces = folder / "pieces"  # of the table, until it is whole
     files = [asked.sites, asked.fasta, *spliceator_files(asked.spliceator)]
     for path in files:
         require_readable(path)
     weights = {published_name(name) or name: initial_folder(name) for name in asked.weights}
     accelerator = make_accelerator("fp32")
     runs.lock(folder)
-    inputs = {str(path): runs.sha256(path) for path in files}
+    inputs = {str(path): storage.sha256(path) for path in files}
     for checkpoint in weights.values():
         inputs |= initial_files(checkpoint)
     settings = {"weights": list(weights), "assembly": asked.assembly}
     if runs.open_stage(folder, settings, {**inputs, "device": describe(accelerator)}) is runs.State.FINISHED:
+        shutil.rmtree(pieces, ignore_errors=True)  # of a start that was stopped when it had just finished
         say(f"splicebert: {folder / 'table.md'} is complete")
         return
     with runs.unclaimed_on_error(folder):
         table = site_windows(asked.sites, asked.fasta, asked.assembly, _CACHE)
         windows = spliceator_windows(asked.spliceator, _CACHE)
-    rows, agreed = one_hot_rows(table, folder), []
+    rows, agreed = one_hot_rows(table, pieces), []
     for name, checkpoint in weights.items():
-        rows += encoder_rows(name, checkpoint, table, folder, accelerator)
+        rows += encoder_rows(name, checkpoint, table, pieces, accelerator)
         if windows is not None:
-            agreed += agreements(name, checkpoint, windows, folder, accelerator)
+            agreed += agreements(name, checkpoint, windows, pieces, accelerator)
     found = comparison(rows)
-    runs.write_text(folder / "table.csv", found.to_csv(index=False))
+    storage.write_text(folder / "table.csv", found.to_csv(index=False))
     sources = f"Sites: {asked.sites.name}; genome: {asked.fasta.name}; {describe(accelerator)}."
     genome = identify(Genome(asked.fasta, _CACHE).lengths) or "an unknown assembly"
     page = comparison_page(found, agreed, sites=len(table.label), assembly=genome, sources=sources)
     write_report(folder, page, "table.md")
     runs.close_stage(folder, {"rows": len(rows)})
+    shutil.rmtree(pieces)
     say(f"{page}\nsplicebert: written to {folder.relative_to(runs.ROOT)}")
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.console import run_script, say
 from simcsp.datasets.variant_exons import VariantWindows, cut_variants, read_vcf_variants
 from simcsp.datasets.variants import READERS, Variant, read_variants
@@ -52,9 +52,9 @@ def main() -> None:
     cut = cut_variants(variants, contig_of, genome, asked.file, asked.window, tally)
     say(str(tally))
     table = _table(cut, _scores(asked, cut))
-    runs.write_text(asked.target, table.to_csv(sep="\t", index=False))
-    record = runs.read_json(_pieces(asked) / runs.RECORD)  # version, settings, hashes of inputs, device, libraries
-    runs.write_json(asked.target.with_name(f"{asked.target.name}.json"), {**record, "read": tally.as_dict()})
+    storage.write_text(asked.target, table.to_csv(sep="\t", index=False))
+    record = storage.read_json(_pieces(asked) / runs.RECORD)  # version, settings, hashes of inputs, device, libraries
+    storage.write_json(asked.target.with_name(f"{asked.target.name}.json"), {**record, "read": tally.as_dict()})
     shutil.rmtree(_pieces(asked))
     if "label" in table and (missing := table.label.isna().sum()):
         say(f"variants: {missing:,} of {len(table):,} have no label and are no part of the average precision")
@@ -110,7 +110,7 @@ def _scores(asked: argparse.Namespace, cut: VariantWindows) -> Array:
     accelerator = make_accelerator("fp32")
     folder = _pieces(asked)
     runs.lock(folder)
-    inputs = {str(path): runs.sha256(path) for path in (asked.file, asked.fasta, asked.annotation) if path}
+    inputs = {str(path): storage.sha256(path) for path in (asked.file, asked.fasta, asked.annotation) if path}
     inputs |= initial_files(checkpoint)
     runs.open_stage(folder, _settings(asked), {**inputs, "device": describe(accelerator)})
 

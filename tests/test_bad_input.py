@@ -240,7 +240,7 @@ BAD: dict[str, tuple[str, Spoil, str]] = {
                      "sites.bed, line 7: expected 6 tab-separated columns, found 5"),
     "unknown label": ("sites", column("sites.bed", 7, 3, "x|promoter"), "sites.bed, line 7: unknown label 'promoter'"),
     "site without strand": ("sites", column("sites.bed", 7, 5, "."), "sites.bed, line 7: the strand must be"),
-    "negative site": ("sites", column("sites.bed", 7, 1, "-2"), "sites.bed, line 7: start and end must be whole"),
+    "negative site": ("sites", column("sites.bed", 7, 1, "-2"), "sites.bed, line 7: start must be a whole number"),
     "site of 50 nt": ("sites", column("sites.bed", 7, 1, "1"), "sites.bed, line 7: an interval of … nt"),
     "site beyond the contig": ("sites", edited("sites.bed", lambda c: c + b"chr1\t99998\t100000\tdonor\t0\t+\n"),
                                "sites.bed, line …: site ends at 100,000, beyond chr1"),

@@ -11,7 +11,7 @@ from sentence_transformers import SentenceTransformer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import export
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.config import EncoderConfig
 from simcsp.datasets.windows import save_windows, window_table
 from simcsp.errors import InputError
@@ -43,17 +43,17 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     save_windows(table, prepared / "windows")
     source = {"what": "windows", "source": "x.csv", "read": 40, "kept": 40, "dropped": {}, "changed": {}}
     assemblies = {"hg38.fa": {"assembly": "hg38", "contigs": {}}}
-    runs.write_json(prepared / "manifest.json", {"windows": 40, "assemblies": assemblies, "sources": [source]})
+    storage.write_json(prepared / "manifest.json", {"windows": 40, "assemblies": assemblies, "sources": [source]})
     small = EncoderConfig(architecture="bert", hidden=16, layers=2, heads=2, intermediate=32)
     encoder = load_encoder(small, WINDOW + 2, seed=1)
     classifier = SiteClassifier(encoder, pooling="cls", layer=-1, dropout=0.0, seed=1)
     write_model(folder / "finetune" / "baseline" / "fold-0" / "best", ClassificationObjective(classifier))
-    runs.write_json(folder / "finetune" / runs.RECORD, {"version": "1.2", "environment": {"code": "abc"}})
+    storage.write_json(folder / "finetune" / runs.RECORD, {"version": "1.2", "environment": {"code": "abc"}})
     (folder / "pretrain" / "baseline").mkdir(parents=True)
     save_checkpoint(encoder, folder / "pretrain" / "baseline")
     rows = ["model,fold,site,metric,value", "baseline,0,donor,f1,0.75", "baseline,1,donor,f1,0.1",
             "baseline,selection,all,sccs,0.25"]  # fmt: skip
-    runs.write_text(folder / "evaluation" / runs.SCORES, "\n".join(rows) + "\n")
+    storage.write_text(folder / "evaluation" / runs.SCORES, "\n".join(rows) + "\n")
     return classifier.eval(), tokens
 
 
@@ -86,7 +86,7 @@ def test_a_classifier_opens_with_equal_logits_and_a_card(
     ):
         assert needed in card
     assert "0.100" not in card
-    assert runs.damaged_files(folder) == []
+    assert storage.damaged_files(folder) == []
 
 
 def test_a_classifier_has_onnx_on_demand_and_an_embedder_has_not(

@@ -23,7 +23,7 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from simcsp.command_line import parse_config
 from simcsp.planning.work import folds, phases
-from simcsp.runs import sha256
+from simcsp.storage import sha256
 from simcsp.training.dashboard import OVERVIEW, tag_of
 from simcsp.training.log import read_metrics
 
@@ -105,17 +105,17 @@ MOMENTS = (
     ("prepare", "save_windows", 2),
     ("prepare", "close_stage", 20),
     ("pretrain", "load_encoder", 5),
-    ("pretrain", "_train_step", 20),
-    ("pretrain", "_measure_and_select", 100),
+    ("pretrain", "train_step", 20),
+    ("pretrain", "measure_and_select", 100),
     ("pretrain", "write_checkpoint", 70),
     ("pretrain", "prune_checkpoints", 5),
     ("pretrain", "write_model", 40),
-    ("pretrain", "_train_step", 20),
+    ("pretrain", "train_step", 20),
     ("pretrain", "write_checkpoint", 70),
     ("pretrain", "close_stage", 100),
     ("finetune", "embed", 10),
-    ("finetune", "_train_step", 20),
-    ("finetune", "_measure_and_select", 50),
+    ("finetune", "train_step", 20),
+    ("finetune", "measure_and_select", 50),
     ("finetune", "write_model", 40),
     ("finetune", "write_checkpoint", 70),
     ("finetune", "write_predictions", 3),

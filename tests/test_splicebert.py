@@ -60,14 +60,17 @@ def call(files: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> None:
 
 def test_every_layer_and_flank_is_measured_by_both_recipes(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     call(files, monkeypatch, "--weights", str(files / "bert"), "--spliceator", str(files), "--run", "all")
-    table = pd.read_csv(files / "runs" / "all" / "splicebert" / "table.csv")
+    folder = files / "runs" / "all" / "splicebert"
+    table = pd.read_csv(folder / "table.csv")
     assert table.groupby("model", sort=False).size().tolist() == [10, 6]
     assert set(table.recipe) == {"published", "corrected"}
     values = table[["donor", "acceptor"]].to_numpy()
     assert ((values >= 0) & (values <= 1)).all()
-    page = (files / "runs" / "all" / "splicebert" / "table.md").read_text()
+    page = (folder / "table.md").read_text()
     assert f"| {files / 'bert'} | published | " in page.partition("on Spliceator's windows")[2]
     assert "These are 196 sites on an unknown assembly, not the 20,000 on hg19" in page
+    files_left = {path.name for path in folder.iterdir()}
+    assert files_left == {"table.csv", "table.md", "table.html", runs.RECORD, runs.DONE, ".lock"}
 
 
 def test_what_is_measured_is_kept_for_the_next_start(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,6 +93,18 @@ def test_what_is_measured_is_kept_for_the_next_start(files: Path, monkeypatch: p
     limit = 100
     call(files, monkeypatch, "--weights", "--run", "later")
     assert len(asked) == 10
+    pieces = files / "runs" / "later" / "splicebert" / "pieces"
+    assert not pieces.exists()
+    pieces.mkdir()  # as if killed before they were gone
+    call(files, monkeypatch, "--weights", "--run", "later")
+    assert not pieces.exists()
+
+
+def test_no_two_models_share_what_is_kept(tmp_path: Path) -> None:
+    names = ("a/bert", "a_bert", "a%2Fbert", "one-hot", "model-one-hot")
+    folders = {rows._folder_of(name, tmp_path) for name in names}
+    assert len(folders - {tmp_path / "one-hot"}) == len(names)
+    assert {folder.parent for folder in folders} == {tmp_path}
 
 
 def test_a_missing_file_is_named(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import variants
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.config import EncoderConfig
 from simcsp.errors import InputError
 from simcsp.model.encoder import load_encoder, save_checkpoint
@@ -54,8 +54,8 @@ def test_a_table_gets_scores_and_average_precision(
     assert "table.tsv: 60 variants read, 60 kept" in printed
     assert "without sites, share of label 1: 0.500" in printed
     assert not (files / "out.tsv.pieces").exists()
-    beside = runs.read_json(files / "out.tsv.json")
-    assert beside["inputs"][str(files / "genome.fa")] == runs.sha256(files / "genome.fa")
+    beside = storage.read_json(files / "out.tsv.json")
+    assert beside["inputs"][str(files / "genome.fa")] == storage.sha256(files / "genome.fa")
     assert {"version", "settings", "environment", "read"} <= set(beside)
     assert beside["inputs"]["device"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simcsp import runs
+from simcsp import storage
 from simcsp.console import progress, skip
 
 Array = NDArray[Any]
@@ -30,7 +30,7 @@ def in_pieces(folder: Path, rows: int, size: int, compute: Callable[[slice], Arr
             if piece.exists():
                 skip(bar, asked.stop - start)
             else:
-                with runs.whole_file(piece) as partial, partial.open("wb") as stream:
+                with storage.whole_file(piece) as partial, partial.open("wb") as stream:
                     np.save(stream, compute(asked))
                 bar.update(asked.stop - start)
             parts.append(np.load(piece, allow_pickle=False))

@@ -1,4 +1,4 @@
-"""Folders that stages write: complete records, atomic files, and outputs that are never mistaken for others.
+"""Folders that stages write: complete records, and outputs that are never mistaken for others.
 
 A stage folder holds ``record.json`` (settings, inputs, environment) from before its first step, and
 ``done.json`` once it has finished. A stage that finds its own finished output does nothing; one that finds its
@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import platform
-import re
 import shutil
 import subprocess
 import sys
@@ -24,10 +23,10 @@ from typing import Any
 
 from simcsp import __version__
 from simcsp.errors import NO_ROOM, InputError
+from simcsp.storage import clear_unfinished, finite, flush_to_disk, read_json, write_json
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD, DONE = "record.json", "done.json"
-CHECKSUMS = "SHA256SUMS"
 PREDICTIONS, EMBEDDINGS, TRANSFER = "predictions.parquet", "test_embeddings.npz", "transfer.parquet"  # of a fold
 SCORES, LAYERS, LAYOUT = "scores.csv", "layers.csv", "layout.csv"  # of encoders, the first of the evaluation, too
 LAYER_LAYOUTS = "layer_layouts.csv"  # of encoders
@@ -65,116 +64,6 @@ def prepared_folder(name: str) -> Path:
     return ROOT / "data" / "prepared" / name
 
 
-def sha256(path: Path) -> str:
-    """Hash of a file's content."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def write_checksums(folder: Path) -> None:
-    """Write the hashes of the files in a folder to ``SHA256SUMS``, which ``sha256sum --check`` reads, too."""
-    files = (path for path in sorted(folder.iterdir()) if path.is_file() and path.name != CHECKSUMS)
-    lines = [f"{sha256(path)}  {path.name}\n" for path in files]
-    (folder / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
-
-
-def damaged_files(folder: Path) -> list[str]:
-    """Files that are missing or not as they were written, by ``SHA256SUMS``; that file itself if it is damaged."""
-    try:
-        lines = (folder / CHECKSUMS).read_text(encoding="ascii").splitlines()
-    except (FileNotFoundError, UnicodeDecodeError):
-        lines = []
-    stated = [re.fullmatch(r"([0-9a-f]{64})  ([^/]+)", line) for line in lines]
-    if not stated or None in stated:
-        return [CHECKSUMS]
-    files = {match[2]: match[1] for match in stated if match}
-    return [name for name, digest in files.items() if not _has_hash(folder / name, digest)]
-
-
-def _has_hash(path: Path, digest: str) -> bool:
-    return path.is_file() and sha256(path) == digest
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file so that it is either the old one or the new one, never a part."""
-    with whole_file(path) as partial:
-        partial.write_text(text, encoding="utf-8")
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Give a name to write under; the file takes its place, on the disk, only if the block ends without an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        yield partial
-        flush_to_disk(partial)
-        partial.replace(path)
-        flush_to_disk(path.parent)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def flush_to_disk(path: Path) -> None:
-    """Wait until a file, or the list of names in a folder, would survive a power cut."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON atomically; numbers that are not finite are refused by the reader, so they become null."""
-    write_text(path, json.dumps(finite(content), indent=2, ensure_ascii=False) + "\n")
-
-
-def read_json(path: Path) -> Any:
-    """Read JSON.
-
-    Raises:
-        InputError: if the file is missing or damaged.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError("no such file", path=path, hint="Run the stage that writes it first") from None
-    except ValueError as error:  # no JSON, or no text at all
-        raise InputError(
-            f"damaged JSON ({error})", path=path, hint="Delete the folder it is in and run again"
-        ) from None
-
-
-@contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
-    """Give an empty folder to fill; it takes the place of ``target`` only if the block ends without an error.
-
-    All of it is on the disk before it takes its place, so a power cut leaves the old folder or the new one.
-    """
-    partial, old = (target.with_name(f".{target.name}.{end}") for end in ("partial", "old"))
-    _put_back(old, target)
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        for path in (*partial.rglob("*"), partial):
-            flush_to_disk(path)
-        if target.exists():
-            target.rename(old)
-        partial.rename(target)
-        flush_to_disk(target.parent)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        _put_back(old, target)
-
-
-def _put_back(old: Path, target: Path) -> None:
-    """End a replacement of ``target``, wherever it was interrupted."""
-    if old.exists() and not target.exists():
-        old.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
-
-
 def lock(folder: Path) -> None:
     """Keep every other process out of a folder until this one ends, and clear what a killed one was writing.
 
@@ -188,13 +77,7 @@ def lock(folder: Path) -> None:
     except OSError:
         os.close(handle)
         raise InputError("another process is writing here", path=folder, hint="Wait for it, or end it") from None
-    for old in [*folder.rglob(".*.old")]:
-        _put_back(old, old.with_name(old.name.removeprefix(".").removesuffix(".old")))
-    for path in folder.rglob(".*.partial"):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+    clear_unfinished(folder)
 
 
 def open_stage(folder: Path, settings: dict[str, Any], inputs: dict[str, str]) -> State:
@@ -302,17 +185,6 @@ def _git_state() -> str:
         return git("rev-parse", "HEAD") + (" with local changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return "not a git checkout"
-
-
-def finite(value: Any) -> Any:
-    """A copy that survives JSON unchanged: tuples as lists, NaN and infinity as null."""
-    if isinstance(value, dict):
-        return {str(key): finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    if isinstance(value, float) and not abs(value) < float("inf"):
-        return None
-    return value
 
 
 def _refuse_others(folder: Path, wanted: dict[str, Any]) -> None:

@@ -116,8 +116,6 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     ("bed", "problem"),
     [
         ("chr1\t1\t2\tx\t1\n", "line 1: expected 6 tab-separated columns, found 5"),
-        (row(20, one_at(3), "."), r"line 1: the strand must be \+ or -, found '.'"),
-        (row(20, one_at(3), "+").replace("\t20\t", "\ttwenty\t"), "line 1: start must be a whole number"),
         (row(20, one_at(3, 28), "+"), "line 1: a region has 1 to 27 nt, found 28"),
         (row(20, [0, 2], "+"), "line 1: a label is 1, 0 or -100, found '2'"),
         (row(20, one_at(3), "+").replace("47", "46"), "line 1: 27 labels for 26 nt"),

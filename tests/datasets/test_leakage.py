@@ -17,8 +17,8 @@ from simcsp.datasets.leakage import (
 )
 from simcsp.datasets.splits import Fold, assign_parts, fold_rows
 from simcsp.datasets.windows import WindowTable, window_table
-from simcsp.runs import finite
 from simcsp.sequence.alphabet import N, Tokens, decode, reverse_complement
+from simcsp.storage import finite
 
 IDENTICAL, OPPOSITE, STRETCH, OVERLAP = range(4)  # order of the kinds
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedKFold
 
 from simcsp.config import SplitConfig
-from simcsp.datasets.splits import assign_parts, fold_rows, places, require_usable_parts, selection_rows, split_record
+from simcsp.datasets.splits import assign_parts, fold_rows, require_usable_parts, selection_rows, split_record
 from simcsp.datasets.splits import test_to_train as ratio_of_folds
 from simcsp.datasets.windows import WindowTable, concatenate, window_table
 from simcsp.errors import InputError
@@ -322,14 +322,6 @@ def test_a_group_of_most_windows_is_refused_by_name() -> None:
     more = table_of(["big"] * 51 + [str(row) for row in range(49)], [0, 1] * 50)
     with pytest.raises(InputError, match=r"51 of 100 windows are in one of the groups \(big\)"):
         assign_parts(more, SplitConfig(folds=2))
-
-
-def test_the_middle_of_a_site_is_the_middle_of_its_window() -> None:
-    # a window of 20 nt has its site's dinucleotide at offsets 9 and 10
-    found = places(np.array(["chr1:109-111:-", "chr1:100-120:-", "HLA:A*01:5-7:+", "windows:3", "chr1:1-2"]))
-    assert found.known.tolist() == [True, True, True, False, False]
-    assert found.contig.tolist() == ["chr1", "chr1", "HLA:A*01", "", ""]
-    assert found.middle.tolist() == [110, 110, 6, 0, 0]
 
 
 def test_test_to_train_is_the_mean_ratio_of_the_folds() -> None:

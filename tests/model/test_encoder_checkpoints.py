@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer, BertConfig
 
-from simcsp import runs
+from simcsp import storage
 from simcsp.config import EncoderConfig
 from simcsp.errors import InputError
 from simcsp.model.encoder import (
@@ -283,7 +283,7 @@ def test_broken_checkpoint_is_read_again_once_it_is_whole(checkpoint: Path, tmp_
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "vocab.txt"])
 def test_checkpoint_that_is_not_as_it_was_written_is_refused_by_its_checksums(bert: Path, name: str) -> None:
-    runs.write_checksums(bert)
+    storage.write_checksums(bert)
     load(bert)
     content = bytearray((bert / name).read_bytes())
     content[-1] ^= 1  # the last byte of a weight: it would load

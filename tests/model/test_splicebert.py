@@ -13,7 +13,7 @@ import pytest
 from tests.download.conftest import Site, running_site
 from tests.model.published_layout import plain_model, write_old_folder
 
-from simcsp import runs
+from simcsp import storage
 from simcsp.config import EncoderConfig
 from simcsp.download.catalogue import SETS, PublicSet, RemoteFile
 from simcsp.errors import InputError
@@ -104,7 +104,7 @@ def test_a_name_is_fetched_and_converted_once(
     assert capsys.readouterr().out == ""
     assert len(served.asked) == 1
     folder = tmp_path / "raw" / "splicebert" / NAME
-    assert runs.damaged_files(folder) == []
+    assert storage.damaged_files(folder) == []
     origin = json.loads((folder / "source.json").read_text())
     assert (origin["name"], origin["licence"], origin["trained on nt"]) == (NAME, "CC-BY-4.0", [510, 510])
 

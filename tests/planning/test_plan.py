@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.command_line import parse_config
 from simcsp.config import FinetuneConfig, RunConfig
 from simcsp.planning import plan
@@ -36,7 +36,8 @@ def finish(config: RunConfig, stage: str) -> None:
 
 def tree(folder: Path) -> dict[str, str]:
     return {
-        str(path.relative_to(folder)): runs.sha256(path) if path.is_file() else "folder" for path in folder.rglob("*")
+        str(path.relative_to(folder)): storage.sha256(path) if path.is_file() else "folder"
+        for path in folder.rglob("*")
     }
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy.special import expit
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.config import DataConfig, EncoderConfig, RunConfig, SplitConfig, WindowSource
 from simcsp.console import quiet_libraries
 from simcsp.model.encoder import SiteClassifier, load_encoder
@@ -81,6 +81,6 @@ def saved_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SavedModel:
         pd.DataFrame(rows).to_parquet(folder / f"fold-{k}" / runs.PREDICTIONS)
     genomes = {"genome.fa": "hg38", "corpus.fa": "mm10"}
     manifest = {"assemblies": {name: {"assembly": which, "contigs": {}} for name, which in genomes.items()}}
-    runs.write_json(tmp_path / "root" / "data" / "prepared" / "d" / "manifest.json", manifest)
+    storage.write_json(tmp_path / "root" / "data" / "prepared" / "d" / "manifest.json", manifest)
     write_classifier_record(config, "baseline")
     return SavedModel(folder, members)

@@ -6,7 +6,8 @@ import pytest
 
 from simcsp.prediction.growing import PROGRESS, GrowingFiles
 from simcsp.prediction.refused import finish_records
-from simcsp.runs import DONE, read_json
+from simcsp.runs import DONE
+from simcsp.storage import read_json
 from simcsp.tally import Tally
 
 HEADS = {"a.bed": "", "b.tsv": "head\n"}

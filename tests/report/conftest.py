@@ -6,7 +6,8 @@ import pytest
 
 from simcsp.report.comparisons import Comparison
 
-MODELS = ("baseline", "best_sccs", "best_nmi", "random", "logistic_regression")
+MODELS = ["baseline", "best_sccs", "best_nmi", "random", "logistic_regression"]
+RATIO = 2 / 7  # test to training windows, of a split into 2, 1 and 7 parts
 F1 = {
     "baseline": (0.90, 0.92, 0.94),
     "best_sccs": (0.93, 0.94, 0.98),  # differences 0.03, 0.02, 0.04

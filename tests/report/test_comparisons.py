@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from tests.report.conftest import MODELS, RATIO
 
 from simcsp.metrics.significance import Interval
 from simcsp.report.comparisons import (
@@ -17,8 +18,6 @@ from simcsp.report.comparisons import (
 )
 from simcsp.report.tables import CLASSIFICATION, fold_scores
 
-MODELS = ["baseline", "best_sccs", "best_nmi", "random", "logistic_regression"]
-RATIO = 2 / 7  # of a split into 2, 1 and 7 parts
 BETTER = Comparison(
     variant="this run", reference="baseline", model="best_sccs", metric="f1", pairs=3, difference=0.03, low=0.01,
     high=0.05, p=0.01, p_folds=0.01, effect=3.0, detectable=0.0152, p_holm=0.03, p_folds_holm=0.03,

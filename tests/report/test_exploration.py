@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.config import RunConfig, as_plain
 from simcsp.datasets.windows import save_windows, window_table
 from simcsp.errors import InputError
@@ -27,7 +27,7 @@ from simcsp.sequence.alphabet import A, C, G, N, T
 ROWS = np.arange(0, 80, 2)  # of 80 prepared windows, those of the selection part
 
 
-def write_encoder(folder: Path, *, layers: int = 2) -> None:
+def write_encoder(folder: Path) -> None:
     """40 windows: donors are cluster 0, acceptors 1; in layer 1 all lie mirrored and are one cluster."""
     folder.mkdir(parents=True)
     kind = np.arange(40) % 2
@@ -35,14 +35,13 @@ def write_encoder(folder: Path, *, layers: int = 2) -> None:
     places = {"cluster": kind, "umap_1": np.arange(40.0), "umap_2": np.arange(40.0) ** 2}
     layout = pd.DataFrame({**facts, "species": np.where(np.arange(40) < 20, "human", "fly"), **places})
     layout.to_csv(folder / runs.LAYOUT, index=False)
-    if layers:
-        parts = [
-            layout[["row", "cluster", "umap_1", "umap_2"]].assign(layer=layer, pooled=layer == 2, probe=0.1 * layer)
-            for layer in (1, 2)
-        ]
-        parts[0]["umap_1"] *= -1
-        parts[0]["cluster"] = 0
-        pd.concat(parts).to_csv(folder / runs.LAYER_LAYOUTS, index=False)
+    parts = [
+        layout[["row", "cluster", "umap_1", "umap_2"]].assign(layer=layer, pooled=layer == 2, probe=0.1 * layer)
+        for layer in (1, 2)
+    ]
+    parts[0]["umap_1"] *= -1
+    parts[0]["cluster"] = 0
+    pd.concat(parts).to_csv(folder / runs.LAYER_LAYOUTS, index=False)
 
 
 @pytest.fixture
@@ -56,8 +55,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Explored:
     table = window_table(tokens, **facts, species="x", group=names, origin=names)
     save_windows(table, tmp_path / "data" / "prepared" / "demo" / "windows")
     evaluation = tmp_path / "runs" / "small" / "evaluation"
-    runs.write_json(evaluation / runs.CONFIG, as_plain(RunConfig(run="small", pretrained="shared")))
-    runs.write_json(evaluation / runs.DONE, {})
+    storage.write_json(evaluation / runs.CONFIG, as_plain(RunConfig(run="small", pretrained="shared")))
+    storage.write_json(evaluation / runs.DONE, {})
     write_encoder(tmp_path / "runs" / "shared" / "encoders" / "best_sccs")
     write_encoder(tmp_path / "runs" / "shared" / "encoders" / "baseline")
     return open_run("small")
@@ -78,15 +77,14 @@ def test_windows_are_those_of_the_layer_that_is_asked_for(run: Explored) -> None
     assert pooled.window.tolist()[:4] == ["decoy GT", "decoy AG", "donor", "acceptor"]
 
 
-def test_a_run_without_layers_shows_the_pooled_one_without_scores(run: Explored) -> None:
-    (run.folder / "baseline" / runs.LAYER_LAYOUTS).unlink()
-    assert run.layers("baseline") == []
+def test_a_run_that_pools_the_embedding_shows_it_without_scores(run: Explored) -> None:
+    path = run.folder / "baseline" / runs.LAYER_LAYOUTS
+    pd.read_csv(path).assign(pooled=False).to_csv(path, index=False)
+    assert run.layers("baseline") == [1, 2]
     windows = run.windows("baseline")
     assert windows.cluster.tolist() == (np.arange(40) % 2).tolist()
     assert windows.score.isna().all()
     assert [axes.get_title() for axes in colour_panels(windows).axes if axes.axison] == list(COLOURED.values())[:5]
-    with pytest.raises(InputError, match="no layers were laid out"):
-        layer_panels(run, "baseline")
 
 
 def test_a_run_that_has_not_come_so_far_is_named(run: Explored, tmp_path: Path) -> None:
@@ -164,4 +162,4 @@ def test_menus_redraw_what_they_are_set_to(run: Explored, monkeypatch: pytest.Mo
     figure = asked["figure"]
     assert isinstance(figure, Figure)
     assert figure.get_suptitle() == "small, BEST_SCCS, layer 1"
-    assert [value for _, value in asked["layer"].options] == [2, 1]  # type: ignore[attr-defined]
+    assert asked["layer"].options == (2, 1)  # type: ignore[attr-defined]

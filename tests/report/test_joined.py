@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from tests.report.conftest import RATIO
 
 from simcsp.report.answer import answer
 from simcsp.report.comparisons import REFERENCES, Comparison, as_frame, compare
 from simcsp.report.joined import METRICS, Scored, contrastive_models, joined_scores, joined_transfer, variants
 from simcsp.report.joined_page import joined_figure, joined_report
 
-RATIO = 2 / 7
 RECIPES = [
     {"name": "mlm_control", "contrastive_weight": 0.0, "contrastive_weight_end": None, "positives": "window"},
     {"name": "joint", "contrastive_weight": 1.0, "contrastive_weight_end": None, "positives": "window"},

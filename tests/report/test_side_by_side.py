@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.config import RunConfig, as_plain
 from simcsp.errors import InputError
 from simcsp.metrics.significance import corrected_t_test
@@ -21,16 +21,16 @@ from simcsp.training.log import RunLog
 
 def write_run(root: Path, name: str, scores: pd.DataFrame, **settings: object) -> None:
     folder = root / "runs" / name / "evaluation"
-    runs.write_json(folder / runs.CONFIG, as_plain(RunConfig(run=name, **settings)))  # type: ignore[arg-type]
+    storage.write_json(folder / runs.CONFIG, as_plain(RunConfig(run=name, **settings)))  # type: ignore[arg-type]
     scores.to_csv(folder / runs.SCORES, index=False)
-    runs.write_json(folder / runs.DONE, {})
+    storage.write_json(folder / runs.DONE, {})
 
 
 @pytest.fixture
 def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scores: pd.DataFrame) -> list[str]:
     """Two runs of the same windows that share pre-training and differ in their seed, and one with its own."""
     monkeypatch.setattr(runs, "ROOT", tmp_path)
-    runs.write_json(
+    storage.write_json(
         tmp_path / "data/prepared/demo/manifest.json",
         {"split": {"windows per part": [100] * 11}, "exposure": {"windows": 3, "of": 4}},
     )

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
+from tests.report.conftest import MODELS, RATIO
 
 from simcsp.report.comparisons import NAMES, against_baseline
 from simcsp.report.tables import (
@@ -14,9 +15,6 @@ from simcsp.report.tables import (
     site_means,
     window_intervals,
 )
-
-MODELS = ["baseline", "best_sccs", "best_nmi", "random", "logistic_regression"]
-RATIO = 2 / 7  # of a split into 2, 1 and 7 parts
 
 
 def test_fold_scores_are_those_of_all_sites_in_the_order_written(scores: pd.DataFrame) -> None:

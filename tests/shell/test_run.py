@@ -99,7 +99,7 @@ def test_demo_goes_through_every_stage_and_names_the_report(machine: Machine) ->
     assert done.returncode == 0, done.stderr
     stages = [call.split(".py]")[0] for call in machine.calls("python [src/")]
     assert stages == [f"python [src/{stage}" for stage in ALL]
-    assert done.stdout.endswith("runs/demo/report/report.md\n")
+    assert done.stdout.endswith("runs/demo/report/report.html\n")
 
 
 def stages_of(machine: Machine) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from simcsp import runs
+from simcsp import storage
 from simcsp.errors import InputError
 from simcsp.training.checkpoint import (
     Progress,
@@ -147,7 +147,7 @@ def test_older_checkpoint_is_named_and_not_taken_unasked(
 
 def test_pickle_that_would_run_code_is_refused(checkpoint: Path, make_tiny: type[Tiny]) -> None:
     torch.save(Path("code"), checkpoint / "optimizer.pt")
-    runs.write_checksums(checkpoint)
+    storage.write_checksums(checkpoint)
     with pytest.raises(UnpicklingError, match="Weights only load failed"):
         read_checkpoint(checkpoint, *fresh(make_tiny))
 
@@ -157,7 +157,7 @@ def test_checkpoint_is_on_the_disk_before_it_takes_its_place_and_its_log_before_
 ) -> None:
     """A power cut keeps what was flushed, in this order."""
     done: list[str] = []
-    monkeypatch.setattr(runs, "flush_to_disk", lambda path: done.append(str(path.relative_to(tmp_path))))
+    monkeypatch.setattr(storage, "flush_to_disk", lambda path: done.append(str(path.relative_to(tmp_path))))
     rename = Path.rename
 
     def noted(path: Path, target: Path) -> Path:
@@ -266,6 +266,6 @@ def test_checkpoint_killed_while_written_is_written_again(
 
 
 def test_checkpoint_is_json_and_plain_tensors(checkpoint: Path) -> None:
-    assert runs.read_json(checkpoint / "state.json")["step"] == 10
+    assert storage.read_json(checkpoint / "state.json")["step"] == 10
     stored = torch.load(checkpoint / "optimizer.pt", weights_only=True)
     assert set(stored) == {"state", "param_groups"}

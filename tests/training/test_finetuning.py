@@ -18,7 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
-from simcsp import runs
+from simcsp import storage
 from simcsp.config import EncoderConfig, FinetuneConfig, RunConfig
 from simcsp.datasets.splits import Fold
 from simcsp.datasets.windows import WindowTable, window_table
@@ -151,7 +151,7 @@ def test_kept_model_is_that_of_the_best_validation_auroc(finished: Finished) -> 
     assert list(curve)[:2] == [0, 4]  # an epoch has four batches
     later = {step: value for step, value in curve.items() if step}
     best = max(later, key=lambda step: later[step])
-    done = runs.read_json(finished.folder / "done.json")
+    done = storage.read_json(finished.folder / "done.json")
     assert done["best"] == {"validation/auroc": [later[best], best]}
     validation = predictions_of(finished.folder).query("part == 'validation'")
     assert roc_auc_score(validation.label, validation.probability) == later[best]

@@ -16,7 +16,7 @@ from torch import nn
 from tqdm import tqdm
 
 from simcsp.config import OptimiserConfig
-from simcsp.training import loop
+from simcsp.training import stopping
 from simcsp.training.log import RunLog, read_metrics
 from simcsp.training.loop import Measure, Plan, train
 
@@ -196,7 +196,7 @@ def test_signal_in_the_last_step_is_not_lost(run: Train, make_tiny: type[Tiny], 
 def test_second_signal_interrupts_at_once(
     run: Train, make_tiny: type[Tiny], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "ONE_SIGNAL", 0.0)
+    monkeypatch.setattr(stopping, "ONE_SIGNAL", 0.0)
     with pytest.raises(KeyboardInterrupt):
         run(objective=signalled(make_tiny(), 2, signal.SIGTERM, times=2), save_every=2)
     assert checkpoints(tmp_path / "run") == ["checkpoint-2"]

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from simcsp import runs
+from simcsp import storage
 from simcsp.config import (
     EncoderConfig,
     PhaseConfig,
@@ -111,7 +111,7 @@ UNSPACED = {"encoder": EncoderConfig(pooling="cls"), "published": PublishedConfi
 def test_what_some_trial_could_not_have_is_refused_before_the_first(
     changes: dict[str, Any], problem: str, tmp_path: Path
 ) -> None:
-    runs.write_json(tmp_path / "config.json", {"num_hidden_layers": 4})
+    storage.write_json(tmp_path / "config.json", {"num_hidden_layers": 4})
     require_searchable(CONFIG, tmp_path)
     with pytest.raises(InputError, match=problem):
         require_searchable(replace(CONFIG, **changes), tmp_path)

@@ -18,10 +18,9 @@ from simcsp.datasets.splits import Fold
 from simcsp.errors import InputError
 from simcsp.sequence.alphabet import A, N, Tokens, encode, reverse_complement
 from simcsp.sequence.assembly import explain_mismatch
+from simcsp.sequence.bed import BedRow, read_bed6
 from simcsp.sequence.fasta import Genome
-from simcsp.sequence.files import text_lines
 from simcsp.sequence.sites import unread_share
-from simcsp.sequence.transcripts import is_data, whole_number
 from simcsp.tally import Tally
 
 REGION = 27  # nucleotides that are asked about
@@ -89,10 +88,8 @@ def read_regions(path: Path, tally: Tally) -> list[Region]:
         InputError: if a row is malformed, or no region is left.
     """
     found = []
-    for number, line in text_lines(path):
-        if not is_data(line):
-            continue
-        region = _region(line, path, number)
+    for row in read_bed6(path, "labels"):
+        region = _region(row, path)
         tally.read += 1
         if 1 in region.labels:
             found.append(region)
@@ -179,20 +176,8 @@ def chromosome_folds(table: BranchPoints, count: int) -> list[Fold]:
     return [Fold(np.sort(np.concatenate(rest)), validation, test) for test, validation, *rest in turned]
 
 
-def _region(line: str, path: Path, number: int) -> Region:
-    columns = line.split("\t")
-    if len(columns) != 6:
-        raise InputError(
-            f"expected 6 tab-separated columns, found {len(columns)}", path=path, line=number,
-            hint="They are contig, start, end, name, labels, strand",
-        )  # fmt: skip
-    contig, first, last, _, labels, strand = columns
-    try:
-        start, end = whole_number(first, "start"), whole_number(last, "end")
-    except ValueError as error:
-        raise InputError(str(error), path=path, line=number) from None
-    if strand not in ("+", "-"):
-        raise InputError(f"the strand must be + or -, found {strand!r}", path=path, line=number)
+def _region(row: BedRow, path: Path) -> Region:
+    contig, start, end, _, labels, strand, number = row
     if not 1 <= end - start <= REGION:
         raise InputError(f"a region has 1 to {REGION} nt, found {end - start}", path=path, line=number)
     written = labels.split(",")

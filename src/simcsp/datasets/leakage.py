@@ -16,7 +16,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from simcsp.config import SplitConfig
 from simcsp.console import progress
 from simcsp.datasets.clusters import Stretches, holds_n, shared_stretches, words
-from simcsp.datasets.splits import Fold, Rows, fold_rows, places
+from simcsp.datasets.kept_together import places
+from simcsp.datasets.splits import Fold, Rows, fold_rows
 from simcsp.datasets.windows import WindowTable
 from simcsp.metrics.classification import classification_scores
 from simcsp.metrics.significance import TTest, corrected_t_test

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcsp.config import PhaseConfig
-from simcsp.datasets.splits import joined_by_overlap
+from simcsp.datasets.kept_together import joined_by_overlap
 from simcsp.datasets.windows import WindowTable, load_windows
 from simcsp.errors import InputError
 from simcsp.sequence.alphabet import Tokens

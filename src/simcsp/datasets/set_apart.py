@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from simcsp.config import SplitConfig
 from simcsp.datasets.clusters import shared_stretches
-from simcsp.datasets.splits import kept_together
+from simcsp.datasets.kept_together import kept_together
 from simcsp.datasets.windows import WindowTable, concatenate
 from simcsp.errors import InputError
 from simcsp.sequence.alphabet import Tokens, reverse_complement

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from simcsp import runs
+from simcsp import storage
 from simcsp.console import progress
 from simcsp.download.fetch import in_words, require_space
 from simcsp.errors import InputError
@@ -53,7 +53,7 @@ def unpack(archive: Path, target: Path, limit: int) -> None:
 def _extract(tar: tarfile.TarFile, target: Path) -> None:
     total = sum(_HEADER + member.size for member in tar.getmembers())
     with (
-        runs.whole_folder(target) as folder,
+        storage.whole_folder(target) as folder,
         progress(None, f"unpack {target.name}", unit="B", total=total, scale=True) as bar,
     ):
 

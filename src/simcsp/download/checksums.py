@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeGuard
 from urllib.parse import unquote, urlsplit
 
-from simcsp import runs
+from simcsp import storage
 from simcsp.console import progress
 from simcsp.download.catalogue import RemoteFile, SumsList
 from simcsp.download.connection import read_text
@@ -50,7 +50,7 @@ class Record:
     def add(self, file: RemoteFile, sha256: str, size: int, published: str | None) -> None:
         """Write down what was downloaded."""
         self._entries[file.target] = {"sha256": sha256, "bytes": size, "url": file.url, "published": published}
-        runs.write_json(self.path, dict(sorted(self._entries.items())))
+        storage.write_json(self.path, dict(sorted(self._entries.items())))
 
 
 def published(file: RemoteFile) -> str | None:

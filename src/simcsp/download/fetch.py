@@ -11,7 +11,7 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from simcsp import runs
+from simcsp import storage
 from simcsp.console import progress
 from simcsp.download.catalogue import RemoteFile
 from simcsp.download.checksums import Record, published, sums_of
@@ -108,7 +108,7 @@ def _transfer(url: str, partial: Path, *, checked: bool) -> None:
         else:  # from the start: a new download, another version of the file, or a server that knows no ranges
             have, note = 0, _first_note(url, answer, checked=checked)
             partial.write_bytes(b"")
-            runs.write_json(_note_of(partial), asdict(note))
+            storage.write_json(_note_of(partial), asdict(note))
         _write(url, answer, partial, have, note.total)
 
 

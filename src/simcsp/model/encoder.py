@@ -16,7 +16,7 @@ from safetensors.torch import load_file, load_model, save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForMaskedLM, BertConfig, ModernBertConfig, PreTrainedModel
 
-from simcsp import runs
+from simcsp import storage
 from simcsp.config import EncoderConfig, Pooling
 from simcsp.errors import InputError
 from simcsp.model.attention import IMPLEMENTATION
@@ -87,10 +87,10 @@ def load_checkpoint(folder: Path, *, dropout: float, tokens: int) -> PreTrainedM
         InputError: if the checkpoint is missing, damaged, incomplete, of another architecture or vocabulary, or
             made for shorter inputs.
     """
-    if (folder / runs.CHECKSUMS).exists() and (damaged := runs.damaged_files(folder)):
+    if (folder / storage.CHECKSUMS).exists() and (damaged := storage.damaged_files(folder)):
         raise InputError(
             f"missing or not as it was written: {', '.join(damaged)}", path=folder,
-            hint=f"Make this checkpoint again; if you changed it, delete its {runs.CHECKSUMS}",
+            hint=f"Make this checkpoint again; if you changed it, delete its {storage.CHECKSUMS}",
         )  # fmt: skip
     architecture = _read_architecture(folder, dropout)
     longest = architecture.max_position_embeddings
@@ -120,7 +120,7 @@ def load_checkpoint(folder: Path, *, dropout: float, tokens: int) -> PreTrainedM
 def initial_files(folder: Path) -> dict[str, str]:
     """Hashes of the files of a checkpoint that training or measuring starts from; empty if it is none."""
     paths = (folder / name for name in ("config.json", "model.safetensors", "pytorch_model.bin"))
-    return {str(path): runs.sha256(path) for path in paths if path.is_file()}
+    return {str(path): storage.sha256(path) for path in paths if path.is_file()}
 
 
 def random_encoder(folder: Path, *, dropout: float, seed: int) -> PreTrainedModel:

@@ -8,7 +8,7 @@ import functools
 from pathlib import Path
 from typing import NamedTuple
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.console import say
 from simcsp.download.catalogue import SETS
 from simcsp.download.command import fetch_set
@@ -81,12 +81,12 @@ def published_checkpoint(name: str, root: Path) -> Path:
     _claim(root)
     fetch_set(_SET, SETS[_SET], root)
     source = _unpacked(published, root)
-    with runs.whole_folder(target) as folder:
+    with storage.whole_folder(target) as folder:
         found = convert_checkpoint(source, folder)
         if found != published.parameters:
             raise InputError(f"the model has {found:,} parameters, published are {published.parameters:,}", path=source)
-        runs.write_json(folder / SOURCE, _origin(name, source))
-        runs.write_checksums(folder)
+        storage.write_json(folder / SOURCE, _origin(name, source))
+        storage.write_checksums(folder)
     say(f"splicebert: {source} converted to {target}, {found:,} parameters")
     return target
 
@@ -99,7 +99,7 @@ def say_if_length_is_new(folder: Path, length: int) -> None:
         length: of a window in nt.
     """
     if (folder / SOURCE).is_file():
-        _say_lengths(runs.read_json(folder / SOURCE)["name"], length)
+        _say_lengths(storage.read_json(folder / SOURCE)["name"], length)
 
 
 @functools.cache
@@ -132,6 +132,6 @@ def _origin(name: str, source: Path) -> dict[str, object]:
         "name": name,
         "licence": public.licence,
         "citation": public.citation,
-        "sha256 of what was converted": runs.sha256(source / "pytorch_model.bin"),
+        "sha256 of what was converted": storage.sha256(source / "pytorch_model.bin"),
         "trained on nt": [shortest, longest],
     }

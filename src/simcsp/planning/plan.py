@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.config import RunConfig
 from simcsp.planning.rates import Rates, measured_rates
 from simcsp.planning.work import FoldWork, folds, phases
@@ -63,7 +63,7 @@ def stage_state(config: RunConfig, stage: str) -> str:
 
 def _work(config: RunConfig, stage: str, rates: Rates | None) -> Work:
     prepared = stage_folder(config, "prepare")
-    manifest = runs.read_json(prepared / "manifest.json") if (prepared / runs.DONE).exists() else None
+    manifest = storage.read_json(prepared / "manifest.json") if (prepared / runs.DONE).exists() else None
     sizes = manifest["split"]["windows per part"] if manifest else None
     selection = sizes[-1] if sizes else None
     work_of = {

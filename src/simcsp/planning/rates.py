@@ -22,7 +22,7 @@ from simcsp.sequence.alphabet import FIRST_NUCLEOTIDE, T, Tokens, with_special_t
 from simcsp.stages import stage_folder
 from simcsp.training.batches import PretrainingBatches
 from simcsp.training.gradients import InChunks, in_one_pass
-from simcsp.training.loop import make_optimiser
+from simcsp.training.optimiser import make_optimiser
 
 _TOKENS = 4096  # of a timed step, at most: a step of many windows takes as much longer as it has more of them
 _SECONDS, _STEPS = 1.0, 5  # of timing, at most

@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from simcsp.errors import InputError
-from simcsp.runs import whole_file
+from simcsp.storage import whole_file
 
 _ROWS = 1 << 16  # handed over at a time
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from simcsp import runs
+from simcsp import storage
 from simcsp.config import CNN
 from simcsp.errors import InputError
 from simcsp.metrics.calibration import Curve, Threshold, at_temperature
@@ -62,8 +62,8 @@ class Ensemble:
         for member in self._members:
             ready(member, accelerator)
         self.parameters = sum(p.numel() for member in self._members for p in member.parameters())
-        files = [home / CLASSIFIER, *(fold / "best" / runs.CHECKSUMS for fold in folds)]
-        self.identity = {str(path.relative_to(home)): runs.sha256(path) for path in files}
+        files = [home / CLASSIFIER, *(fold / "best" / storage.CHECKSUMS for fold in folds)]
+        self.identity = {str(path.relative_to(home)): storage.sha256(path) for path in files}
 
     def __call__(self, windows: Tokens) -> Probabilities:
         """``(n, L)`` nucleotide tokens → ``(n,)`` calibrated probabilities."""
@@ -106,5 +106,5 @@ def _read_record(folder: Path) -> dict[str, Any]:
             f"no classifier here ({CLASSIFIER} is missing)", path=folder,
             hint="Give runs/<run>/finetune/<initialisation>, or a fold of it; finetune.sh makes them",
         )  # fmt: skip
-    record: dict[str, Any] = runs.read_json(folder / CLASSIFIER)
+    record: dict[str, Any] = storage.read_json(folder / CLASSIFIER)
     return record

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.tally import Tally
 
 PROGRESS = "progress.json"
@@ -56,7 +56,7 @@ class GrowingFiles:
         (self.folder / PROGRESS).unlink()
 
     def _go_on(self) -> None:
-        stored: dict[str, Any] = runs.read_json(self.folder / PROGRESS)
+        stored: dict[str, Any] = storage.read_json(self.folder / PROGRESS)
         self.done = stored["pieces"]
         for name, size in stored["bytes"].items():
             if self._path(name).exists():  # it has its name already if the end was interrupted
@@ -67,10 +67,10 @@ class GrowingFiles:
 
     def _record(self) -> None:
         for path in self.path.values():
-            runs.flush_to_disk(path)
+            storage.flush_to_disk(path)
         sizes = {name: self._path(name).stat().st_size for name in self.names}
         counts = [tally.as_dict() for tally in self.tallies]
-        runs.write_json(self.folder / PROGRESS, {"pieces": self.done, "bytes": sizes, "counts": counts})
+        storage.write_json(self.folder / PROGRESS, {"pieces": self.done, "bytes": sizes, "counts": counts})
 
     def _path(self, name: str) -> Path:
         return self.folder / f".{name}.growing"

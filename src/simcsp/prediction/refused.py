@@ -1,6 +1,9 @@
 """Records that came in: each was written, or refused with its line and the reason; none is left out in silence."""
 
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sized
+from typing import Any, NamedTuple, TypeVar
+
+from tqdm import tqdm
 
 from simcsp.console import say
 from simcsp.prediction.growing import GrowingFiles
@@ -8,6 +11,8 @@ from simcsp.tally import Tally
 
 REFUSED = "refused.tsv"
 HEAD = "line\trecord\treason\n"
+
+Part = TypeVar("Part", bound=Sized)
 
 
 class Refusal(NamedTuple):
@@ -23,6 +28,27 @@ def refused_rows(refusals: list[Refusal], tally: Tally) -> str:
     for refusal in refusals:
         tally.drop(refusal.reason, 1)
     return "".join(f"{line}\t{' '.join(record.split())}\t{reason}\n" for line, record, reason in refusals)
+
+
+def write_records(
+    output: GrowingFiles, parts: Iterable[Part], texts_of: Callable[[Part], dict[str, str]], name: str, bar: "tqdm[Any]"
+) -> None:
+    """Write records, a part of them at a time.
+
+    Args:
+        output: files with two tallies: of the records read, and of those written.
+        parts: records that are scored together.
+        texts_of: part → what each file gains; records that it refuses are counted there.
+        name: of the file in which each written record is a line.
+        bar: advanced by one at every record.
+    """
+    read, written = output.tallies
+    for part in parts:
+        read.read += len(part)
+        texts = texts_of(part)
+        written.read += texts[name].count("\n")
+        output.append(texts)
+        bar.update(len(part))
 
 
 def finish_records(output: GrowingFiles, tally: Tally, written: int, summary: dict[str, Any]) -> None:

@@ -10,15 +10,14 @@ from simcsp.console import progress
 from simcsp.datasets.readers.sites import LABELS
 from simcsp.errors import InputError
 from simcsp.prediction.growing import GrowingFiles
-from simcsp.prediction.refused import HEAD, REFUSED, Refusal, finish_records, refused_rows
+from simcsp.prediction.refused import HEAD, REFUSED, Refusal, finish_records, refused_rows, write_records
 from simcsp.prediction.scorer import Scorer
 from simcsp.sequence.alphabet import Tokens, decode, encode, reverse_complement
 from simcsp.sequence.assembly import resolve_contigs
+from simcsp.sequence.bed import BedRow, read_bed6
 from simcsp.sequence.candidates import INTRONS
 from simcsp.sequence.fasta import Genome
-from simcsp.sequence.files import text_lines
 from simcsp.sequence.sites import ACCEPTOR, DONOR, SITE_NAMES, central_dinucleotides, unread_share
-from simcsp.sequence.transcripts import is_data, whole_number
 from simcsp.tally import Tally
 
 SITES_BED, SITES_TABLE = "sites.bed", "sites.tsv"
@@ -27,21 +26,10 @@ _TYPES = {letters.decode(): site_type for ends in INTRONS.values() for site_type
 _BY_NAME = {name: site_type for name, (site_type, _) in LABELS.items()}
 
 
-class GivenSite(NamedTuple):
-    """A row of BED6; ``contig`` is that of the FASTA, ``start`` and ``end`` as in the file, 0-based half-open."""
-
-    contig: str
-    start: int
-    end: int
-    name: str
-    strand: str
-    line: int
-
-
 class Placed(NamedTuple):
-    """A site with its window, or the reason why it has none."""
+    """A site with its window, or the reason why it has none; its contig is called as the FASTA does."""
 
-    site: GivenSite
+    site: BedRow
     site_type: int = DONOR
     window: Tokens = np.empty(0, dtype=np.uint8)
     reason: str = ""
@@ -66,19 +54,14 @@ def score_sites(genome: Genome, bed: Path, scorer: Scorer, threshold: float, fol
         output.append({REFUSED: refused_rows(lost, tally)})
     start = (output.done - 1) * _AT_ONCE
     with progress(None, "predict", unit="site", start=min(start, len(sites)), total=len(sites)) as bar:
-        for first in range(start, len(sites), _AT_ONCE):
-            part = sites[first : first + _AT_ONCE]
-            tally.read += len(part)
-            texts = _texts(part, genome, scorer, threshold, tally)
-            written.read += texts[SITES_BED].count("\n")
-            output.append(texts)
-            bar.update(len(part))
+        parts = (sites[first : first + _AT_ONCE] for first in range(start, len(sites), _AT_ONCE))
+        write_records(output, parts, lambda part: _texts(part, genome, scorer, threshold, tally), SITES_BED, bar)
     finish_records(output, tally, written.read, {"threshold": threshold})
 
 
-def _read_bed(bed: Path, genome: Genome) -> tuple[list[GivenSite], list[Refusal]]:
+def _read_bed(bed: Path, genome: Genome) -> tuple[list[BedRow], list[Refusal]]:
     """Sites by place, and rows of contigs that the FASTA lacks."""
-    rows = [_row(line, bed, number) for number, line in text_lines(bed) if is_data(line)]
+    rows = list(read_bed6(bed, "score", lenient=True))
     if not rows:
         raise InputError("no site found", path=bed, hint="Give a BED file with a site on each line")
     contigs, missing = resolve_contigs((row.contig for row in rows), genome.lengths, path=bed)
@@ -91,22 +74,7 @@ def _read_bed(bed: Path, genome: Genome) -> tuple[list[GivenSite], list[Refusal]
     return sorted(found, key=lambda row: (row.contig.encode(), row.start, row.end, row.strand, row.line)), lost
 
 
-def _row(line: str, path: Path, number: int) -> GivenSite:
-    columns = line.rstrip("\r\n").split("\t")
-    if len(columns) < 6:
-        raise InputError(
-            f"expected 6 tab-separated columns, found {len(columns)}", path=path, line=number,
-            hint="They are contig, start, end, name, score, strand",
-        )  # fmt: skip
-    contig, first, last, name, _, strand = columns[:6]
-    try:
-        start, end = whole_number(first, "start"), whole_number(last, "end")
-    except ValueError as error:
-        raise InputError(str(error), path=path, line=number) from None
-    return GivenSite(contig, start, end, name, strand, number)
-
-
-def _texts(part: Sequence[GivenSite], genome: Genome, scorer: Scorer, threshold: float, tally: Tally) -> dict[str, str]:
+def _texts(part: Sequence[BedRow], genome: Genome, scorer: Scorer, threshold: float, tally: Tally) -> dict[str, str]:
     placed = [_place(site, genome, scorer) for site in part]
     good = [one for one in placed if not one.reason]
     refused = [Refusal(one.site.line, _as_text(one.site), one.reason) for one in placed if one.reason]
@@ -114,7 +82,7 @@ def _texts(part: Sequence[GivenSite], genome: Genome, scorer: Scorer, threshold:
     if not good:
         return texts
     for one, probability in zip(good, scorer(np.stack([one.window for one in good])).tolist(), strict=True):
-        (contig, start, end, name, strand, _), half = one.site, scorer.window // 2
+        (contig, start, end, name, _, strand, _), half = one.site, scorer.window // 2
         texts[SITES_BED] += f"{contig}\t{start}\t{end}\t{name}\t{round(1000 * probability)}\t{strand}\n"
         texts[SITES_TABLE] += (
             f"{contig}\t{start}\t{end}\t{name}\t{strand}\t{SITE_NAMES[one.site_type]}\t"
@@ -123,7 +91,7 @@ def _texts(part: Sequence[GivenSite], genome: Genome, scorer: Scorer, threshold:
     return texts
 
 
-def _place(site: GivenSite, genome: Genome, scorer: Scorer) -> Placed:
+def _place(site: BedRow, genome: Genome, scorer: Scorer) -> Placed:
     """Cut the window of a site.
 
     An interval of two nucleotides is the dinucleotide; one of a single nucleotide is the intron's base next to the
@@ -146,7 +114,7 @@ def _place(site: GivenSite, genome: Genome, scorer: Scorer) -> Placed:
     return Placed(site, fitting[0], window)
 
 
-def _window(site: GivenSite, site_type: int, genome: Genome, length: int) -> Tokens:
+def _window(site: BedRow, site_type: int, genome: Genome, length: int) -> Tokens:
     """The window of a site if it is of a type; empty if it reaches beyond the contig."""
     reverse = site.strand == "-"
     goes_left = site.end - site.start == 1 and (site_type == DONOR) == reverse
@@ -166,5 +134,5 @@ def _fitting(windows: dict[int, Tokens]) -> list[int]:
     return usual or [kind for kind, pair in pairs.items() if _TYPES.get(pair) == kind]
 
 
-def _as_text(site: GivenSite) -> str:
+def _as_text(site: BedRow) -> str:
     return f"{site.contig}:{site.start}-{site.end}:{site.strand}"

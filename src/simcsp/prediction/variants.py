@@ -20,7 +20,7 @@ from simcsp.prediction.haplotypes import (
     differences,
 )
 from simcsp.prediction.reference_check import is_mismatched, is_unread, survey
-from simcsp.prediction.refused import HEAD, REFUSED, Refusal, finish_records, refused_rows
+from simcsp.prediction.refused import HEAD, REFUSED, Refusal, finish_records, refused_rows, write_records
 from simcsp.prediction.scorer import Probabilities, Scorer
 from simcsp.sequence.fasta import Genome
 from simcsp.sequence.sites import SITE_NAMES
@@ -84,12 +84,10 @@ def score_variants(
     records = read_records(path)
     done = len(list(islice(records, output.done * _AT_ONCE)))
     with progress(None, "predict", unit="record", start=done, total=seen.records) as bar:
-        while part := list(islice(records, _AT_ONCE)):
-            tally.read += len(part)
-            texts = _texts(part, genome, contigs, genes, scorer, options, tally)
-            written.read += texts[VARIANTS].count("\n")
-            output.append(texts)
-            bar.update(len(part))
+        parts = iter(lambda: list(islice(records, _AT_ONCE)), [])
+        write_records(
+            output, parts, lambda part: _texts(part, genome, contigs, genes, scorer, options, tally), VARIANTS, bar
+        )
     if seen.unsorted:
         say(f"predict: records are not sorted from line {seen.unsorted} on; {VARIANTS} keeps their order, for tabix")
         say("    sort it first: bcftools sort")

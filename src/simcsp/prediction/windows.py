@@ -8,7 +8,7 @@ import numpy as np
 from simcsp.console import progress
 from simcsp.datasets.readers.text import TextRecord, read_records
 from simcsp.prediction.growing import GrowingFiles
-from simcsp.prediction.refused import HEAD, REFUSED, Refusal, finish_records, refused_rows
+from simcsp.prediction.refused import HEAD, REFUSED, Refusal, finish_records, refused_rows, write_records
 from simcsp.prediction.scorer import Scorer
 from simcsp.sequence.alphabet import Tokens, decode
 from simcsp.sequence.fasta import nucleotides
@@ -35,12 +35,8 @@ def score_windows(path: Path, scorer: Scorer, threshold: float, folder: Path) ->
     records = read_records(path)
     done = len(list(islice(records, output.done * _AT_ONCE)))
     with progress(None, "predict", unit="window", start=done) as bar:
-        while part := list(islice(records, _AT_ONCE)):
-            tally.read += len(part)
-            texts = _texts(part, path, scorer, threshold, tally)
-            written.read += texts[WINDOWS].count("\n")
-            output.append(texts)
-            bar.update(len(part))
+        parts = iter(lambda: list(islice(records, _AT_ONCE)), [])
+        write_records(output, parts, lambda part: _texts(part, path, scorer, threshold, tally), WINDOWS, bar)
     finish_records(output, tally, written.read, {"threshold": threshold})
 
 

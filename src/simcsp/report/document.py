@@ -54,8 +54,19 @@ def markdown_report(
         said,
         "## What was run",
         _table(["", ""], [[name, value] for name, value in facts.items()]),
+        _fine_tuned_section(table, sites, comparisons),
+        _pre_trained_section(pretraining, layers),
+        *more,
+        "## What to distrust",
+        markdown_list(doubts),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _fine_tuned_section(table: pd.DataFrame, sites: pd.DataFrame, comparisons: Sequence[Comparison]) -> str:
+    paragraphs = [
         "## Fine-tuned, on the test part of every fold",
-        _means(table),
+        _means_table(table),
         "Mean ± standard deviation over folds. SCCS and NMI are those of the fine-tuned encoder on the test "
         "windows; in brackets, those of the same encoder before fine-tuning. Every window outside the selection "
         "part is tested once, by a model that was fine-tuned on no window of its group.",
@@ -68,9 +79,15 @@ def markdown_report(
         "standard deviation over folds. The interval over windows is another one: a bootstrap of the test windows, "
         f"{DRAWS:,} draws within folds, with the models as they are.",
         "### Donors and acceptors apart",
-        _sites(sites),
+        _sites_table(sites),
+    ]
+    return "\n\n".join(paragraphs)
+
+
+def _pre_trained_section(pretraining: pd.DataFrame, layers: pd.DataFrame) -> str:
+    paragraphs = [
         "## Pre-trained, not fine-tuned",
-        _pretraining(pretraining),
+        _pretraining_table(pretraining),
         "On the selection part, which is in no fold; BEST_SCCS and BEST_NMI were chosen there. NMI, AMI, ARI and "
         "homogeneity compare clusters with labels within donors and within acceptors, then average. The linear probe "
         "is a logistic regression on the embeddings, every window held out with its group.",
@@ -80,20 +97,17 @@ def markdown_report(
         "UMAP is drawn after everything was computed and feeds no number: clusters come from the neighbour graph "
         "in the space of principal components.",
         "### Layers and poolings",
-        _layers(layers),
+        _layers_table(layers),
         "![SCCS, NMI and AUROC of a linear probe for every layer and pooling; the best cell of each map is framed]"
         "(layers.png)",
         "Layer 0 is the embedding. A mixture adds all layers with positive weights that sum to 1, learnt with a linear "
         "probe; every window is mixed by weights learnt without its group. The weights shown are those of layers 0, "
         "1, … under the pooling whose mixture a probe reads best.",
-        *more,
-        "## What to distrust",
-        markdown_list(doubts),
     ]
-    return "\n\n".join(sections) + "\n"
+    return "\n\n".join(paragraphs)
 
 
-def _means(table: pd.DataFrame) -> str:
+def _means_table(table: pd.DataFrame) -> str:
     mean, sd = table.groupby(level=0, sort=False).mean(), table.groupby(level=0, sort=False).std()
     rows = []
     for model in mean.index:
@@ -107,14 +121,14 @@ def _means(table: pd.DataFrame) -> str:
     return _table(["model", *COMPARED.values()], rows)
 
 
-def _sites(sites: pd.DataFrame) -> str:
+def _sites_table(sites: pd.DataFrame) -> str:
     columns = [(site, metric) for site in ("donor", "acceptor") for metric in ("f1", "auroc", "average_precision")]
     present = [column for column in columns if column in sites.columns]
     rows = [[TITLES.get(m, m), *(_number(sites.at[m, column]) for column in present)] for m in sites.index]
     return _table(["model", *(f"{site} {NAMES[metric]}" for site, metric in present)], rows)
 
 
-def _pretraining(pretraining: pd.DataFrame) -> str:
+def _pretraining_table(pretraining: pd.DataFrame) -> str:
     shown = [metric for metric in NAMES if metric in pretraining]
     rows = [
         [TITLES.get(m, m), *(_number(pretraining.at[m, metric], 1 if metric == "clusters" else 4) for metric in shown)]
@@ -123,7 +137,7 @@ def _pretraining(pretraining: pd.DataFrame) -> str:
     return _table(["encoder", *(NAMES[metric] for metric in shown)], rows)
 
 
-def _layers(layers: pd.DataFrame) -> str:
+def _layers_table(layers: pd.DataFrame) -> str:
     rows = [[TITLES.get(m, m), *row] for m, row in zip(layers.index, layers.to_numpy().tolist(), strict=True)]
     return _table(["encoder", *(f"best {NAMES[score]}" for score in layers.columns[:-1]), "weights of a mixture"], rows)
 

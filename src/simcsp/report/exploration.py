@@ -52,7 +52,7 @@ class Explored(NamedTuple):
     tokens: Tokens
 
     def layers(self, encoder: str) -> list[int]:
-        """Layers that were laid out, the pooled one first; none if the run was made before they were."""
+        """Layers above the embedding, the pooled one first."""
         found = self._every_layer(encoder)[["layer", "pooled"]].drop_duplicates()
         return list(found.sort_values("pooled", ascending=False, kind="stable").layer)
 
@@ -62,7 +62,7 @@ class Explored(NamedTuple):
         Returns:
             ``row`` in the prepared table, ``origin``, ``window`` (donor, decoy GT, …), ``label``, ``site type``,
             ``species``, ``cluster``, ``umap_1``, ``umap_2``, and ``score``: what a linear probe that has not seen the
-            window's group gives it; nan where none is stored.
+            window's group gives it; nan where the embedding layer is pooled.
         """
         table, every = pd.read_csv(self.folder / encoder / runs.LAYOUT), self._every_layer(encoder)
         chosen = every[every.pooled if layer is None else every.layer == layer].set_index("row")
@@ -81,10 +81,7 @@ class Explored(NamedTuple):
         return pd.DataFrame(facts)
 
     def _every_layer(self, encoder: str) -> pd.DataFrame:
-        path = self.folder / encoder / runs.LAYER_LAYOUTS
-        if path.exists():
-            return pd.read_csv(path)
-        return pd.DataFrame({"row": [], "layer": [], "pooled": np.zeros(0, dtype=bool), "probe": []})
+        return pd.read_csv(self.folder / encoder / runs.LAYER_LAYOUTS)
 
 
 def open_run(name: str) -> Explored:
@@ -132,8 +129,6 @@ def encoder_panels(run: Explored, colour: str = "window") -> Figure:
 def layer_panels(run: Explored, encoder: str, colour: str = "window") -> Figure:
     """The layouts of all layers of an encoder, lowest first."""
     layers = sorted(run.layers(encoder))
-    if not layers:
-        raise InputError("no layers were laid out", path=run.folder / encoder, hint="Embed the run anew")
     return _row_of_panels([(f"layer {layer}", run.windows(encoder, layer)) for layer in layers], colour)
 
 
@@ -154,21 +149,16 @@ def menus(run: Explored) -> None:
     """Menus for encoder, layer and colour over one picture, in a notebook that is running; needs ``ipywidgets``."""
     from ipywidgets import Dropdown, interact  # noqa: PLC0415 - of the notebooks alone
 
-    layers: list[int | None] = [*run.layers(run.encoders[0])] or [None]
-
-    def draw(encoder: str, layer: int | None, colour: str) -> Figure:
-        return layout_figure(run.windows(encoder, layer), colour, _place(run, encoder, layer))
+    def draw(encoder: str, layer: int, colour: str) -> Figure:
+        title = f"{run.name}, {TITLES.get(encoder, encoder)}, layer {layer}"
+        return layout_figure(run.windows(encoder, layer), colour, title)
 
     interact(
         draw,
         encoder=Dropdown(options=[(TITLES.get(name, name), name) for name in run.encoders]),
-        layer=Dropdown(options=[("pooled" if one is None else str(one), one) for one in layers]),
+        layer=Dropdown(options=run.layers(run.encoders[0])),
         colour=Dropdown(options=[(title, name) for name, title in COLOURED.items()], description="colour by"),
     )
-
-
-def _place(run: Explored, encoder: str, layer: int | None) -> str:
-    return f"{run.name}, {TITLES.get(encoder, encoder)}{'' if layer is None else f', layer {layer}'}"
 
 
 def _row_of_panels(panels: list[tuple[str, pd.DataFrame]], colour: str) -> Figure:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.datasets.splits import test_to_train
 from simcsp.errors import InputError
 from simcsp.report.joined import Scored, flat
@@ -24,7 +24,7 @@ def read_settings(name: str) -> dict[str, Any]:
     folder = runs.run_folder(name)
     if not (folder / "evaluation" / runs.DONE).exists():
         raise InputError("this run has not been evaluated", path=folder, hint="bash finetune.sh does that")
-    return dict(flat(runs.read_json(folder / "evaluation" / runs.CONFIG)))
+    return dict(flat(storage.read_json(folder / "evaluation" / runs.CONFIG)))
 
 
 def pretrained_folder(name: str, settings: dict[str, Any], stage: str) -> Path:
@@ -32,7 +32,7 @@ def pretrained_folder(name: str, settings: dict[str, Any], stage: str) -> Path:
     return runs.run_folder(settings["pretrained"] or name) / stage
 
 
-def read_run(name: str) -> Scored:
+def read_evaluated_run(name: str) -> Scored:
     """One evaluated run.
 
     Raises:
@@ -40,7 +40,7 @@ def read_run(name: str) -> Scored:
     """
     settings, folder = read_settings(name), runs.run_folder(name)
     transfer = folder / "evaluation" / runs.TRANSFERRED
-    manifest = runs.read_json(runs.prepared_folder(settings["data.name"]) / "manifest.json")
+    manifest = storage.read_json(runs.prepared_folder(settings["data.name"]) / "manifest.json")
     return Scored(
         name=name,
         seed=settings["seed"],

@@ -8,7 +8,7 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from simcsp import runs
+from simcsp import storage
 
 REPORT = "report.md"
 _TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
@@ -25,8 +25,8 @@ def write_report(folder: Path, text: str, name: str = REPORT) -> None:
     Raises:
         FileNotFoundError: if a picture is not there.
     """
-    runs.write_text(folder / name, text)
-    runs.write_text((folder / name).with_suffix(".html"), html_page(text, folder))
+    storage.write_text(folder / name, text)
+    storage.write_text((folder / name).with_suffix(".html"), html_page(text, folder))
 
 
 def html_page(text: str, folder: Path) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.config import RunConfig
 from simcsp.stages import stage_folder
 from simcsp.training.log import read_metrics
@@ -44,7 +44,7 @@ class RunFiles:
     transfer: pd.DataFrame | None
 
 
-def read_run(config: RunConfig) -> RunFiles:
+def read_run_files(config: RunConfig) -> RunFiles:
     """Read the output of all stages before the report.
 
     Raises:
@@ -55,15 +55,15 @@ def read_run(config: RunConfig) -> RunFiles:
     )
     phases = {name: read_metrics(pretrained / f"phase-{name}") for name in ("baseline", "contrast")}
     return RunFiles(
-        manifest=runs.read_json(stage_folder(config, "prepare") / "manifest.json"),
-        record=runs.read_json(tuned / runs.RECORD),
-        architecture=runs.read_json(pretrained / "baseline" / "config.json"),
-        kept={metric: step for metric, (_, step) in runs.read_json(pretrained / runs.DONE)["best"].items()},
+        manifest=storage.read_json(stage_folder(config, "prepare") / "manifest.json"),
+        record=storage.read_json(tuned / runs.RECORD),
+        architecture=storage.read_json(pretrained / "baseline" / "config.json"),
+        kept={metric: step for metric, (_, step) in storage.read_json(pretrained / runs.DONE)["best"].items()},
         phases={name: records for name, records in phases.items() if records},
         scores=pd.read_csv(scored / runs.SCORES, dtype={"fold": str}),
         layers=pd.read_csv(encoders / runs.LAYERS, dtype={"layer": str}),
         layouts={name: pd.read_csv(encoders / name / runs.LAYOUT) for name in config.pretrain.encoders},
-        predictions={name: _test_windows(tuned / name) for name in runs.read_json(tuned / runs.DONE)["models"]},
+        predictions={name: _test_windows(tuned / name) for name in storage.read_json(tuned / runs.DONE)["models"]},
         transfer=pd.read_csv(scored / runs.TRANSFERRED, dtype={"fold": str}) if config.data.transfer else None,
     )
 

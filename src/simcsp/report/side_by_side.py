@@ -14,7 +14,7 @@ from simcsp.errors import InputError
 from simcsp.metrics.significance import corrected_t_test
 from simcsp.report.comparisons import NAMES, Comparison, compare, is_detected, verdict
 from simcsp.report.figures import BLACK, BLUE, COLOURS, GREEN, ORANGE, PURPLE, RED, SKY, TITLES
-from simcsp.report.finished_runs import pretrained_folder, read_run, read_settings
+from simcsp.report.finished_runs import pretrained_folder, read_evaluated_run, read_settings
 from simcsp.report.joined import Scored, joined_scores, variants
 from simcsp.report.tables import fold_scores
 
@@ -37,7 +37,7 @@ def read_runs(names: Sequence[str]) -> list[Scored]:
     chosen = [name.strip() for name in names if name.strip()]
     if not chosen or len(set(chosen)) < len(chosen):
         raise InputError("name runs, each once", hint="SIMCSP_RUNS=one,two")
-    return [read_run(name) for name in chosen]
+    return [read_evaluated_run(name) for name in chosen]
 
 
 def mean_scores(scored: Sequence[Scored], metrics: Sequence[str] = ("f1", "auroc")) -> pd.DataFrame:

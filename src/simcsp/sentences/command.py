@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.console import say
 from simcsp.metrics.layers import Sites, embedding_scores
 from simcsp.metrics.nmi import NmiSettings
@@ -40,12 +40,12 @@ def score_sentences(arguments: list[str]) -> None:
     untrained = _scores(embed_sentences(encoder, sentences.texts), sentences, options.seed)
     found = {"as it is": trained, "random weights": untrained}
     target = runs.run_folder(options.run) / "sentences.json"
-    runs.write_json(
+    storage.write_json(
         target,
         {
             "encoder": options.encoder,
             "seed": options.seed,
-            "files": {str(path): runs.sha256(path) for path in options.files},
+            "files": {str(path): storage.sha256(path) for path in options.files},
             "sentences": sentences.tally.as_dict(),
             "scores": found,
             "environment": runs.environment(),

@@ -11,7 +11,6 @@ import numpy as np
 import pyfaidx
 
 from simcsp.errors import InputError
-from simcsp.runs import whole_file
 from simcsp.sequence.alphabet import UNK, Tokens, encode
 from simcsp.sequence.files import (
     BYTE_ORDER_MARK,
@@ -22,6 +21,7 @@ from simcsp.sequence.files import (
     text_lines,
     truncated,
 )
+from simcsp.storage import whole_file
 from simcsp.tally import Tally
 
 _PEEK = 1 << 16  # bytes looked at to tell DNA from something else

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simcsp.runs import whole_file
 from simcsp.sequence.alphabet import Tokens, decode, reverse_complement
+from simcsp.storage import whole_file
 
 FASTA_WIDTH = 60  # nt per line
 

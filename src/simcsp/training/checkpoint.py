@@ -10,7 +10,7 @@ from typing import Self
 
 import torch
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.errors import InputError
 from simcsp.model.objectives import Objective
 
@@ -48,9 +48,9 @@ class Progress:
 
 def write_model(target: Path, objective: Objective) -> None:
     """Keep a model under ``target``, replacing the one there as a whole."""
-    with runs.whole_folder(target) as folder:
+    with storage.whole_folder(target) as folder:
         objective.save(folder)
-        runs.write_checksums(folder)
+        storage.write_checksums(folder)
 
 
 def read_model(folder: Path, objective: Objective) -> None:
@@ -66,15 +66,15 @@ def read_model(folder: Path, objective: Objective) -> None:
 def write_checkpoint(folder: Path, objective: Objective, optimiser: torch.optim.Optimizer, progress: Progress) -> Path:
     """Write ``checkpoint-<step>`` as a whole, once what was logged up to this step is on the disk."""
     if (folder / runs.METRICS).exists():
-        runs.flush_to_disk(folder / runs.METRICS)
+        storage.flush_to_disk(folder / runs.METRICS)
     target = folder / f"checkpoint-{progress.step}"
-    with runs.whole_folder(target) as partial:
+    with storage.whole_folder(target) as partial:
         objective.save(partial)
         state = BytesIO()  # torch would not say that the disk is full
         torch.save(optimiser.state_dict(), state)
         (partial / OPTIMISER).write_bytes(state.getbuffer())
-        runs.write_json(partial / STATE, {"step": progress.step, "best": progress.best})
-        runs.write_checksums(partial)
+        storage.write_json(partial / STATE, {"step": progress.step, "best": progress.best})
+        storage.write_checksums(partial)
     return target
 
 
@@ -89,7 +89,7 @@ def read_checkpoint(checkpoint: Path, objective: Objective, optimiser: torch.opt
     _require_intact(checkpoint, f"Delete this folder and run again; training then {start}")
     objective.restore(checkpoint)
     optimiser.load_state_dict(torch.load(checkpoint / OPTIMISER, map_location="cpu", weights_only=True))
-    state = runs.read_json(checkpoint / STATE)
+    state = storage.read_json(checkpoint / STATE)
     return Progress(state["step"], {name: (value, step) for name, (value, step) in state["best"].items()})
 
 
@@ -110,7 +110,7 @@ def _latest(checkpoints: Iterable[Path]) -> Path | None:
 
 
 def _require_intact(folder: Path, hint: str) -> None:
-    if damaged := runs.damaged_files(folder):
+    if damaged := storage.damaged_files(folder):
         raise InputError(f"missing or not as it was written: {', '.join(damaged)}", path=folder, hint=hint)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit
 
-from simcsp import __version__, runs
+from simcsp import __version__, runs, storage
 from simcsp.config import RunConfig
 from simcsp.metrics.calibration import Curve, at_temperature, calibration_error, fit_temperature
 from simcsp.stages import stage_folder
@@ -24,7 +24,7 @@ _CLOSEST = 1e-7  # to 0 and 1 that a stored probability is taken for
 def write_classifier_record(config: RunConfig, name: str) -> None:
     """Write ``classifier.json`` of one initialisation, once all its folds are finished."""
     folder = stage_folder(config, "finetune") / name
-    genomes = runs.read_json(stage_folder(config, "prepare") / "manifest.json")["assemblies"]
+    genomes = storage.read_json(stage_folder(config, "prepare") / "manifest.json")["assemblies"]
     trained_on = {str(source.fasta) for source in config.data.windows if source.fasta is not None}
     record = {
         "version": __version__,
@@ -40,7 +40,7 @@ def write_classifier_record(config: RunConfig, name: str) -> None:
         "assemblies": sorted({genomes[fasta]["assembly"] for fasta in trained_on}),
         "calibration": calibrate([folder / f"fold-{k}" for k in range(config.split.folds)]),
     }
-    runs.write_json(folder / CLASSIFIER, record)
+    storage.write_json(folder / CLASSIFIER, record)
 
 
 def calibrate(folds: list[Path]) -> dict[str, Any]:

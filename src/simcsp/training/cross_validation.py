@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.config import CNN, RunConfig
 from simcsp.console import progress
 from simcsp.datasets.splits import Fold, fold_rows
@@ -91,7 +91,7 @@ class CrossValidation:
             for path, job in files.items():
                 bar.set_description(f"finetune: embeddings of {path.parent.relative_to(self.folder)}")
                 found = embed_rows(self._encoder(job), self.table, rows[path], self.config, self.accelerator, bar)
-                with runs.whole_file(path) as partial, partial.open("wb") as stream:
+                with storage.whole_file(path) as partial, partial.open("wb") as stream:
                     np.save(stream, found)
 
     def forget_embeddings(self) -> None:

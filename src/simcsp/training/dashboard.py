@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml  # type: ignore[import-untyped]
 from torch.utils.tensorboard import SummaryWriter
 
-from simcsp import runs
+from simcsp import storage
 from simcsp.config import RunConfig, as_plain
 
 OVERVIEW = "overview"  # of a stage: its settings, and the layout of the page
@@ -91,7 +91,7 @@ def write_overview(folder: Path, config: RunConfig) -> None:
     if (folder / OVERVIEW).exists():
         return
     settings = yaml.safe_dump(as_plain(config), sort_keys=False, allow_unicode=True)
-    with runs.whole_folder(folder / OVERVIEW) as target, SummaryWriter(str(target)) as writer:
+    with storage.whole_folder(folder / OVERVIEW) as target, SummaryWriter(str(target)) as writer:
         writer.add_text("settings", f"```yaml\n{settings}```", 0)
         writer.add_custom_scalars(page_layout())
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.config import RunConfig
 from simcsp.console import skip
 from simcsp.datasets.splits import Fold
@@ -247,10 +247,10 @@ def _scored(windows: WindowTable, probabilities: NDArray[np.floating]) -> dict[s
 
 
 def _write_table(path: Path, columns: dict[str, Any]) -> None:
-    with runs.whole_file(path) as partial:
+    with storage.whole_file(path) as partial:
         pq.write_table(pa.table(columns), partial)
 
 
 def _write_embeddings(folder: Path, before: Floats, after: Floats) -> None:
-    with runs.whole_file(folder / runs.EMBEDDINGS) as partial, partial.open("wb") as stream:
+    with storage.whole_file(folder / runs.EMBEDDINGS) as partial, partial.open("wb") as stream:
         np.savez(stream, before=before, after=after)

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from torch.utils.tensorboard import SummaryWriter
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.training.dashboard import tag_of
 
 
@@ -23,7 +23,7 @@ class RunLog:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / runs.METRICS
         kept = [record for record in read_metrics(folder) if record["step"] <= step] if step else []
-        runs.write_text(self._path, "".join(f"{json.dumps(record)}\n" for record in kept))
+        storage.write_text(self._path, "".join(f"{json.dumps(record)}\n" for record in kept))
         self.writer = SummaryWriter(str(folder), purge_step=step + 1 if step else 0)
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
@@ -32,7 +32,7 @@ class RunLog:
         What is not finite is null in the record, and left to TensorBoard as it is.
         """
         with self._path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(runs.finite({"step": step, **values})) + "\n")
+            stream.write(json.dumps(storage.finite({"step": step, **values})) + "\n")
         for name, value in values.items():
             self.writer.add_scalar(tag_of(name), value, step)
 

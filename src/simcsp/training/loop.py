@@ -5,13 +5,12 @@ of (seed, step), so a run that was killed and resumed ends in the same bits on t
 """
 
 import math
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
+from typing import NamedTuple
 
 import torch
 from accelerate import Accelerator
@@ -35,12 +34,13 @@ from simcsp.training.checkpoint import (
 )
 from simcsp.training.gradients import Backward, Losses, in_one_pass
 from simcsp.training.log import RunLog
+from simcsp.training.optimiser import learning_rate, make_optimiser
 from simcsp.training.prefetch import prefetched
+from simcsp.training.stopping import StopRequested, stop_requests
 from simcsp.training.throughput import Meter
 
 LOG_EVERY = 10
 _NORM = "gradient_norm"
-ONE_SIGNAL = 2.0  # seconds within which signals are one request to stop
 
 Measure = Callable[[int, RunLog], dict[str, float]]
 
@@ -103,91 +103,141 @@ def train(
         InputError: if the loss is not finite, a metric to select by was never defined, or a checkpoint is damaged.
         KeyboardInterrupt: after SIGINT or SIGTERM, once a checkpoint is written.
     """
-    module = _as_module(objective).to(accelerator.device)
-    if plan.compile:
-        _compile_layers(module)
-    optimiser = make_optimiser(module, plan.optimiser)
-    found = latest_checkpoint(folder)
-    progress = Progress() if found is None else read_checkpoint(found, objective, optimiser)
-    accelerator.free_memory()  # it would keep the models and optimisers of earlier trainings
-    accelerator.wait_for_everyone()  # before the checkpoint that all have read is pruned
-    model, optimiser = accelerator.prepare(module, optimiser)
-    skip(bar, progress.step)
-    meter = Meter(module, accelerator)
+    training = _Training(objective, measure, plan, folder, accelerator)
+    skip(bar, training.progress.step)
     with (
-        _log_of_main_process(folder, progress.step, accelerator) as log,
-        _stop_requests(accelerator) as stop_requested,
+        _log_of_main_process(folder, training.progress.step, accelerator) as log,
+        stop_requests(accelerator) as stop_requested,
         prefetched(batch_at, plan.steps, accelerator.device) as batch_of,
     ):
-        if progress.step == 0:
-            progress = _measure_and_select(objective, module, measure, plan, progress, log, accelerator)
-        meter.restart()
-        while progress.step < plan.steps and not _out_of_patience(progress, plan):
-            started = time.perf_counter()
-            batch = batch_of(progress.step)
-            meter.waited(time.perf_counter() - started)
-            losses = _train_step(model, optimiser, batch, plan, progress.step, accelerator, backward)
-            for part in batch.keys() & {"tokens", "pairs"}:  # none if a frozen encoder has seen them before
-                meter.count(batch[part])
-            progress = progress.advance()
+        if training.progress.step == 0:
+            training.measure_and_select(log)
+        training.meter.restart()
+        while not training.is_over():
+            losses = training.train_step(batch_of, backward)
             bar.update()
-            last = progress.step == plan.steps
-            note = progress.step % LOG_EVERY == 0
-            look = progress.step % plan.evaluate_every == 0 or last
-            stop = stop_requested(agree=note or accelerator.device.type == "cpu")  # a GPU would have to be waited for
-            save = progress.step % plan.save_every == 0 or last or stop
-            if look or save or note:
+            due = training.due(stop_requested)
+            if any(due):
                 losses = _over_processes(losses, accelerator)
-                _require_finite(losses, progress.step)
-            if note and log:
-                _log_losses(log, progress.step, losses, optimiser, meter, bar)
-            if look:
-                progress = _measure_and_select(objective, module, measure, plan, progress, log, accelerator)
-                meter.restart()
-            if save and log:
-                prune_checkpoints(folder, keep=write_checkpoint(folder, objective, optimiser, progress))
-            if stop:
+                _require_finite(losses, training.progress.step)
+            if due.note and log:
+                training.note(losses, log, bar)
+            if due.look:
+                training.measure_and_select(log)
+            if due.save and log:
+                training.save()
+            if due.stop:
                 accelerator.wait_for_everyone()  # until the checkpoint is whole
                 raise KeyboardInterrupt
     accelerator.wait_for_everyone()  # before others read what the main process wrote
-    _require_selected(progress, plan)
-    return progress
+    _require_selected(training.progress, plan)
+    return training.progress
 
 
-def make_optimiser(module: nn.Module, settings: OptimiserConfig) -> torch.optim.AdamW:
-    """AdamW that decays matrices and leaves biases and norms alone."""
-    trained = [p for p in module.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": settings.weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
+class _Due(NamedTuple):
+    """What follows a step; whoever stops saves."""
+
+    note: bool
+    look: bool
+    save: bool
+    stop: bool
 
 
-def learning_rate(step: int, steps: int, settings: OptimiserConfig) -> float:
-    """Linear warm-up, then linear decay that would reach zero after the last step."""
-    warmup = max(1, round(settings.warmup * steps))
-    return settings.learning_rate * min((step + 1) / warmup, (steps - step) / max(1, steps - warmup))
+class _Training:
+    """A training under way: ``progress`` says how far it has come, ``meter`` how fast it is."""
 
+    def __init__(
+        self, objective: Objective, measure: Measure, plan: Plan, folder: Path, accelerator: Accelerator
+    ) -> None:
+        self._objective, self._measure, self._plan = objective, measure, plan
+        self._folder, self._accelerator = folder, accelerator
+        self._module = _as_module(objective).to(accelerator.device)
+        if plan.compile:
+            _compile_layers(self._module)
+        optimiser = make_optimiser(self._module, plan.optimiser)
+        found = latest_checkpoint(folder)
+        self.progress = Progress() if found is None else read_checkpoint(found, objective, optimiser)
+        accelerator.free_memory()  # it would keep the models and optimisers of earlier trainings
+        accelerator.wait_for_everyone()  # before the checkpoint that all have read is pruned
+        self._model, self._optimiser = accelerator.prepare(self._module, optimiser)
+        self.meter = Meter(self._module, accelerator)
 
-def _train_step(
-    model: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    batch: Batch,
-    plan: Plan,
-    step: int,
-    accelerator: Accelerator,
-    backward: Backward,
-) -> Losses:
-    """One step of the optimiser; gives this process's share of each loss, and of the norm of the gradient."""
-    for group in optimiser.param_groups:
-        group["lr"] = learning_rate(step, plan.steps, plan.optimiser)
-    model.train()
-    losses = backward(model, batch, accelerator, plan.seed, step)
-    norm = accelerator.clip_grad_norm_(model.parameters(), plan.optimiser.max_grad_norm)
-    optimiser.step()
-    optimiser.zero_grad()
-    return {**losses, _NORM: norm / accelerator.num_processes}  # which every process knows
+    def is_over(self) -> bool:
+        """After the last step, or when patience is out."""
+        progress, plan = self.progress, self._plan
+        if progress.step >= plan.steps:
+            return True
+        if not plan.patience or not plan.select or not progress.best:
+            return False
+        first = next(iter(plan.select))
+        return progress.step - progress.best_step(first) >= plan.patience * plan.evaluate_every
+
+    def train_step(self, batch_of: Callable[[int], Batch], backward: Backward) -> Losses:
+        """One step of the optimiser; gives this process's share of each loss, and of the norm of the gradient."""
+        step, settings, accelerator = self.progress.step, self._plan.optimiser, self._accelerator
+        started = time.perf_counter()
+        batch = batch_of(step)
+        self.meter.waited(time.perf_counter() - started)
+        for group in self._optimiser.param_groups:
+            group["lr"] = learning_rate(step, self._plan.steps, settings)
+        self._model.train()
+        losses = backward(self._model, batch, accelerator, self._plan.seed, step)
+        norm = accelerator.clip_grad_norm_(self._model.parameters(), settings.max_grad_norm)
+        self._optimiser.step()
+        self._optimiser.zero_grad()
+        for part in batch.keys() & {"tokens", "pairs"}:  # none if a frozen encoder has seen them before
+            self.meter.count(batch[part])
+        self.progress = self.progress.advance()
+        return {**losses, _NORM: norm / accelerator.num_processes}  # which every process knows
+
+    def due(self, stop_requested: StopRequested) -> _Due:
+        """What is to be done after the step that was just taken."""
+        step, plan = self.progress.step, self._plan
+        last = step == plan.steps
+        note = step % LOG_EVERY == 0
+        stop = stop_requested(agree=note or self._accelerator.device.type == "cpu")  # a GPU would have to be waited for
+        return _Due(
+            note=note,
+            look=step % plan.evaluate_every == 0 or last,
+            save=step % plan.save_every == 0 or last or stop,
+            stop=stop,
+        )
+
+    def note(self, losses: Losses, log: RunLog, bar: "tqdm[None]") -> None:
+        """Write down losses, rate and speed."""
+        values = {f"train/{name}": float(value.detach()) for name, value in losses.items()}
+        values["train/learning_rate"] = self._optimiser.param_groups[0]["lr"]
+        log.scalars(self.progress.step, {**values, **self.meter.read()})
+        bar.set_postfix(loss=f"{values['train/loss']:.3f}", refresh=False)
+
+    def measure_and_select(self, log: RunLog | None) -> None:
+        """Measure in the main process, which has the log, and keep the model if it is the best; all get to know."""
+        step, plan = self.progress.step, self._plan
+        metrics = self._measured(log)
+        if log and plan.keep and step:
+            write_model(plan.keep.with_name(f"{plan.keep.name}-{step}"), self._objective)
+        for metric, target in plan.select.items():
+            if step and metrics[metric] > self.progress.best_value(metric):
+                if log:
+                    write_model(target, self._objective)
+                self.progress = self.progress.with_best(metric, metrics[metric])
+        self.meter.restart()
+
+    def _measured(self, log: RunLog | None) -> dict[str, float]:
+        self._module.eval()
+        found: list[dict[str, float]] = [{}]
+        if log:
+            threads = torch.get_num_threads()
+            found = [self._measure(self.progress.step, log)]
+            torch.set_num_threads(threads)  # numba, which draws UMAP, changes it; a resumed run would sum differently
+            log.scalars(self.progress.step, found[0])
+        (metrics,) = broadcast_object_list(found) if self._accelerator.num_processes > 1 else found
+        return metrics
+
+    def save(self) -> None:
+        """Write a checkpoint in place of the one before."""
+        whole = write_checkpoint(self._folder, self._objective, self._optimiser, self.progress)
+        prune_checkpoints(self._folder, keep=whole)
 
 
 def _over_processes(losses: Losses, accelerator: Accelerator) -> Losses:
@@ -216,55 +266,6 @@ def _require_selected(progress: Progress, plan: Plan) -> None:
             )
 
 
-def _log_losses(
-    log: RunLog,
-    step: int,
-    losses: Losses,
-    optimiser: torch.optim.Optimizer,
-    meter: Meter,
-    bar: "tqdm[None]",
-) -> None:
-    values = {f"train/{name}": float(value.detach()) for name, value in losses.items()}
-    values["train/learning_rate"] = optimiser.param_groups[0]["lr"]
-    log.scalars(step, {**values, **meter.read()})
-    bar.set_postfix(loss=f"{values['train/loss']:.3f}", refresh=False)
-
-
-def _measure_and_select(
-    objective: Objective,
-    module: nn.Module,
-    measure: Measure,
-    plan: Plan,
-    progress: Progress,
-    log: RunLog | None,
-    accelerator: Accelerator,
-) -> Progress:
-    """Measure in the main process, which has the log; all get to know what came out."""
-    module.eval()
-    found: list[dict[str, float]] = [{}]
-    if log:
-        threads = torch.get_num_threads()
-        found = [measure(progress.step, log)]
-        torch.set_num_threads(threads)  # numba, which draws UMAP, changes it, and a resumed run would sum differently
-        log.scalars(progress.step, found[0])
-    (metrics,) = broadcast_object_list(found) if accelerator.num_processes > 1 else found
-    if log and plan.keep and progress.step:
-        write_model(plan.keep.with_name(f"{plan.keep.name}-{progress.step}"), objective)
-    for metric, target in plan.select.items():
-        if progress.step and metrics[metric] > progress.best_value(metric):
-            if log:
-                write_model(target, objective)
-            progress = progress.with_best(metric, metrics[metric])
-    return progress
-
-
-def _out_of_patience(progress: Progress, plan: Plan) -> bool:
-    if not plan.patience or not plan.select or not progress.best:
-        return False
-    first = next(iter(plan.select))
-    return progress.step - progress.best_step(first) >= plan.patience * plan.evaluate_every
-
-
 def _compile_layers(module: nn.Module) -> None:
     """Layer by layer: all have one code, so that it is compiled once, and what is between them stays as it is."""
     for child in module.modules():
@@ -282,34 +283,3 @@ def _log_of_main_process(
     folder: Path, step: int, accelerator: Accelerator
 ) -> AbstractContextManager[RunLog] | nullcontext[None]:
     return RunLog(folder, step) if accelerator.is_main_process else nullcontext()
-
-
-@contextmanager
-def _stop_requests(accelerator: Accelerator) -> Iterator[Callable[..., bool]]:
-    """Turn SIGINT and SIGTERM into a request that is honoured between two steps; a second one later acts at once.
-
-    A signal that is ignored stays so. One signal may arrive twice, from a scheduler and handed on by pretrain.sh.
-    Several processes must stop at the same step, so there the function that this gives says no except where all of
-    them ask with ``agree``; and a second signal is their launcher's, which repeats it.
-    """
-    requested: list[float] = []
-
-    def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        requested.append(time.monotonic())
-        if requested[-1] - requested[0] > ONE_SIGNAL and accelerator.num_processes == 1:
-            raise KeyboardInterrupt
-
-    def stop_requested(*, agree: bool) -> bool:
-        if accelerator.num_processes == 1:
-            return bool(requested)
-        if not agree:
-            return False
-        return bool(accelerator.reduce(torch.tensor(float(len(requested)), device=accelerator.device), "sum") > 0)
-
-    heard = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
-    previous = {number: signal.signal(number, note) for number in heard}
-    try:
-        yield stop_requested
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

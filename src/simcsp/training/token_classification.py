@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.config import OptimiserConfig
 from simcsp.console import progress, skip
 from simcsp.datasets.branch_points import NEAREST, REGION, UNKNOWN, BranchPoints, region_of
@@ -149,7 +149,7 @@ def write_nucleotides(folder: Path, test: BranchPoints, probabilities: NDArray[n
         "label": test.label[intron, place],
         "probability": probabilities[intron, place],
     }
-    with runs.whole_file(folder / runs.PREDICTIONS) as partial:
+    with storage.whole_file(folder / runs.PREDICTIONS) as partial:
         pq.write_table(pa.table(columns), partial)
 
 

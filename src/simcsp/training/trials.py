@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.config import RunConfig, SearchConfig
 from simcsp.console import say
 from simcsp.datasets.corpus import Corpus
@@ -111,7 +111,7 @@ def require_searchable(config: RunConfig, baseline: Path) -> None:
             "search: weights are constant in a trial",
             hint="Leave mlm_weight_end and contrastive_weight_end of pretrain.contrast out",
         )
-    layers = int(runs.read_json(baseline / "config.json")["num_hidden_layers"])
+    layers = int(storage.read_json(baseline / "config.json")["num_hidden_layers"])
     for settings in _extremes(config.search):
         try:
             tried = with_settings(config, settings)
@@ -164,7 +164,7 @@ class Search:
         """Results of the trials that have ended, in order."""
         results: list[TrialResult] = []
         while (path := self._folder_of(len(results)) / runs.DONE).exists():
-            found = runs.read_json(path)
+            found = storage.read_json(path)
             course = {int(step): value for step, value in found["course"].items()}
             sccs = float("nan") if found["sccs"] is None else found["sccs"]
             results.append(TrialResult(len(results), found["state"], found["settings"], sccs, course))

@@ -26,8 +26,8 @@ from simcsp.datasets.windows import WindowTable, concatenate
 from simcsp.errors import InputError
 from simcsp.sequence.alphabet import N, Tokens, encode, reverse_complement
 from simcsp.sequence.assembly import explain_mismatch, match_contigs, require_assembly
+from simcsp.sequence.bed import BedRow, read_bed6
 from simcsp.sequence.fasta import Genome, nucleotides
-from simcsp.sequence.files import text_lines
 from simcsp.sequence.sites import ACCEPTOR, DONOR, Site, is_canonical
 from simcsp.tally import Tally
 
@@ -124,36 +124,18 @@ class _Row(NamedTuple):
 
 
 def _read_rows(path: Path, min_score: float | None) -> list[_Row]:
-    rows = [
-        _row(line, path, number, min_score)
-        for number, line in text_lines(path)
-        if line.strip() and not line.startswith(("#", "track", "browser"))
-    ]
+    rows = [_labelled(row, path, min_score) for row in read_bed6(path, "score or a second name")]
     if not rows:
         raise InputError("no site found", path=path, hint="Give a BED file with a labelled site on each line")
     return rows
 
 
-def _row(line: str, path: Path, number: int, min_score: float | None) -> _Row:
-    columns = line.split("\t")
-    if len(columns) != 6:
-        raise InputError(
-            f"expected 6 tab-separated columns, found {len(columns)}", path=path, line=number,
-            hint="They are contig, start, end, name, score or a second name, strand",
-        )  # fmt: skip
-    contig, first, last, name, score, strand = columns
-    if not (first.isdecimal() and last.isdecimal()):
-        raise InputError(f"start and end must be whole numbers, found {first} and {last}", path=path, line=number)
-    if strand not in ("+", "-"):
-        raise InputError(
-            f"the strand must be + or -, found {strand!r}", path=path, line=number,
-            hint="Without it a donor cannot be told from the rest of its intron",
-        )  # fmt: skip
+def _labelled(row: BedRow, path: Path, min_score: float | None) -> _Row:
+    contig, start, end, name, score, strand, number = row
     label = name.rpartition("|")[2]
     if (meaning := LABELS.get("".join(label.split()))) is None:
         hint = f"The name ends, after its last |, in one of {', '.join(LABELS)}"
         raise InputError(f"unknown label {label!r}", path=path, line=number, hint=hint)
-    start, end = int(first), int(last)
     if end - start not in (1, 2):
         raise InputError(
             f"an interval of {end - start:,} nt, where 1 or 2 are a site", path=path, line=number, hint=_BED
