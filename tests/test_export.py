@@ -96,7 +96,7 @@ def test_a_classifier_has_onnx_on_demand_and_an_embedder_has_not(
     call(tmp_path, monkeypatch, "classifier", "baseline", "--onnx", "--target", str(tmp_path / "out"))
     assert (tmp_path / "out" / "model.onnx").exists()
     assert "`model.onnx` gives the same `logits`" in (tmp_path / "out" / "README.md").read_text()
-    assert runs.damaged_files(tmp_path / "out") == []
+    assert storage.damaged_files(tmp_path / "out") == []
     with pytest.raises(SystemExit):
         call(tmp_path, monkeypatch, "embedder", "baseline", "--onnx")
     assert "--onnx is for a classifier" in capsys.readouterr().err
