@@ -59,6 +59,7 @@ def rates(monkeypatch: pytest.MonkeyPatch) -> Rates:
         predicted=1e-3,
         read=2e-3,
         clustered=1e-4,
+        scored=3e-4,
         parameters=1000,
         layers=1,
         width=32,

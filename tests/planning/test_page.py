@@ -117,3 +117,57 @@ def study(
         return capsys.readouterr().out
 
     return said
+
+
+def member(config: RunConfig, seed: int) -> RunConfig:
+    """A run of the study, as far as what it shares with the others of its seed goes."""
+    return replace(
+        config, run=f"s-{seed}-100", pretrained=f"s-{seed}", seed=seed,
+        data=replace(config.data, name=f"tiny-split-{seed}"), split=replace(config.split, seed=seed),
+    )  # fmt: skip
+
+
+def test_before_anything_is_prepared_a_study_knows_its_steps(study: Callable[[], str]) -> None:
+    said = study()
+    assert said.startswith("Plan of study s, 4 runs, on cpu, ")
+    lines = lines_of(said)
+    assert (
+        lines["prepare"].split(maxsplit=1)[1].startswith("2 to do  each 1 × a simulated genome of 40 genes; not known")
+    )
+    assert lines["pretrain"].split(maxsplit=1)[1].startswith("2 to do  each baseline: 20 steps of 16 windows, ")
+    assert lines["finetune"].endswith("steps are known once the data are prepared; not known yet")
+
+
+def test_a_study_counts_shared_encoders_once(
+    study: Callable[[], str], config: RunConfig, prepare: Prepare, finish: Finish
+) -> None:
+    """Seed 4 is prepared, and 7 splits the same windows. Seconds by the made-up rates, as in test_plan.py.
+
+    A pre-training: 16 of steps, 7 + 6 × 0.82 of measurements; three encoders: 7 + 3 × 1.8. Fine-tuning with 100 labels:
+    4 initialisations × 2 folds × (24 steps × 8 windows × 0.05 + 1.6), with all: 8 × (24 × 16 × 0.04 + 1.6).
+    """
+    prepare(member(config, 4))
+    said = study()
+    lines = lines_of(said)
+    assert "  1 finished, 1 to do  not known yet" in lines["prepare"]
+    assert lines["pretrain"].endswith(f"measured 3 times; about {round(2 * 27.92)} s")
+    assert lines["encoders"].endswith(f"on 200 windows; about {round(2 * 12.4)} s")
+    assert lines["finetune"].split(maxsplit=1)[1] == "4 to do              about 7.5 minutes"
+    assert lines["evaluation"].endswith("before and after; about 3 s")
+    assert lines["report"].endswith("about 40 s")
+    room = 2 * 36_000 + 2 * 76_800 + 4 * 863_200  # as in test_plan.py
+    assert f"Left: about 9.6 minutes and what is not known yet; {room / 1e6:.1f} MB of disk on /" in said
+
+
+def test_a_study_says_what_is_done_and_what_is_refused(
+    study: Callable[[], str], config: RunConfig, prepare: Prepare, finish: Finish
+) -> None:
+    for seed in (4, 7):
+        prepare(member(config, seed))
+    finish(member(config, 7), "pretrain")
+    finish(member(config, 7), "encoders")
+    finish(replace(member(config, 4), seed=5), "pretrain")
+    said = study()
+    assert lines_of(said)["pretrain"].split(maxsplit=1)[1].startswith("1 refused, 1 finished  each baseline: ")
+    assert lines_of(said)["encoders"].split(maxsplit=1)[1].startswith("1 to do, 1 finished ")
+    assert said.endswith("runs/s-4/pretrain: refused, its folder holds other settings: settings.seed was 5, now 4\n")

@@ -21,6 +21,8 @@ _FOUND = {runs.State.FINISHED: FINISHED, runs.State.UNFINISHED: "to go on with",
 _TO_CHECK = "to check after"
 _UNTIMED = ("prepare", "report")
 _POOLINGS = 3  # that every layer is scored with
+_PICTURED, _PICTURED_AT_END = 300, 2000  # windows of a layer in UMAP's pictures, as it trains and of every encoder
+_LAID_OUT, _COMPILED = 2e-3, 7.0  # seconds of UMAP per window, and before the first: on one core, too long to be timed
 _BYTES = 4  # of a number; Adam keeps two more for each weight
 _CHECKPOINT = 3 * _BYTES
 
@@ -144,8 +146,9 @@ def _pretrain(config: RunConfig, selection: int | None, rates: Rates | None) -> 
         return Work(what)
     seconds = sum(rates.trained[one.phase.has_mlm, one.phase.has_contrast] * one.windows for one in found)
     seconds /= _devices(config.processes)
-    looks = sum(one.measurements for one in found)
-    seconds += looks * (selection or 0) * (rates.read + rates.clustered)
+    windows = selection or 0
+    look = windows * (rates.read + rates.clustered) + rates.layers * min(windows, _PICTURED) * _LAID_OUT
+    seconds += _COMPILED + sum(one.measurements for one in found) * look
     models = len(config.pretrain.encoders) + len(config.pretrain.kept)
     return Work(what, seconds, rates.parameters * (_CHECKPOINT * len(found) + _BYTES * models))
 
@@ -162,8 +165,10 @@ def _encoders(config: RunConfig, selection: int | None, rates: Rates | None) -> 
     what = f"{len(names)} encoders, every layer with {_POOLINGS} poolings, on {windows} windows"
     if rates is None or selection is None:
         return Work(what)
-    one = selection * (rates.read + _POOLINGS * (rates.layers + 2) * rates.clustered)
-    return Work(what, len(names) * one, len(names) * selection * rates.width * _BYTES)
+    scores = _POOLINGS * (rates.layers + 2) + rates.layers  # of states and their mixture, and for the pictures
+    pictures = rates.layers * min(selection, _PICTURED_AT_END) * _LAID_OUT
+    one = selection * (2 * rates.read + scores * rates.scored) + pictures
+    return Work(what, _COMPILED + len(names) * one, len(names) * selection * rates.width * _BYTES)
 
 
 def _finetune(config: RunConfig, every: list[FoldWork] | None, transfer: int, rates: Rates | None) -> Work:

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 
 from simcsp.config import FinetuneConfig, OptimiserConfig, PhaseConfig, RunConfig, ViewConfig
 from simcsp.datasets.corpus import Corpus, Drawn
+from simcsp.metrics.layers import Sites, embedding_scores
 from simcsp.metrics.nmi import nmi
 from simcsp.model.embedding import classify
 from simcsp.model.encoder import SCRATCH, SiteClassifier, load_encoder, random_encoder
@@ -42,6 +43,7 @@ class Rates:
         predicted: per window that one of them predicts.
         read: per window that is embedded.
         clustered: per window of one NMI.
+        scored: per window of SCCS, NMI and linear probe of one embedding.
         parameters: of the encoder.
         layers: of the encoders that pre-training leaves.
         width: of an embedding.
@@ -52,6 +54,7 @@ class Rates:
     predicted: float
     read: float
     clustered: float
+    scored: float
     parameters: int
     layers: int
     width: int
@@ -78,13 +81,15 @@ def measured_rates(configs: Sequence[RunConfig], accelerator: Accelerator) -> Ra
         predicted = _read(classifier, windows, accelerator)
     width = classifier.output.in_features
     vectors = rng.normal(size=(_CLUSTERED, width)).astype(np.float32)
-    labels = np.arange(_CLUSTERED, dtype=np.uint8) % 2
+    label = np.arange(_CLUSTERED, dtype=np.uint8) % 2
+    sites = Sites(label, np.zeros_like(label), np.arange(_CLUSTERED).astype(str))
     return Rates(
         trained={kind: _trained(config, phase, accelerator) for kind, phase in kinds.items()},
         tuned=tuned,
         predicted=predicted,
         read=_read(classifier, windows, accelerator),
-        clustered=_seconds(lambda: nmi(vectors, labels, np.zeros_like(labels), config.nmi, 0)) / _CLUSTERED,
+        clustered=_seconds(lambda: nmi(vectors, sites.label, sites.site_type, config.nmi, 0)) / _CLUSTERED,
+        scored=_seconds(lambda: embedding_scores(vectors, sites, config.nmi, 0)) / _CLUSTERED,
         parameters=encoder.num_parameters(),
         layers=encoder.config.num_hidden_layers - (0 if _baseline(config).exists() else how.drop_layers),
         width=width,
