@@ -143,20 +143,21 @@ def test_a_study_counts_shared_encoders_once(
 ) -> None:
     """Seed 4 is prepared, and 7 splits the same windows. Seconds by the made-up rates, as in test_plan.py.
 
-    A pre-training: 16 of steps, 7 + 6 × 0.82 of measurements; three encoders: 7 + 3 × 1.8. Fine-tuning with 100 labels:
-    4 initialisations × 2 folds × (24 steps × 8 windows × 0.05 + 1.6), with all: 8 × (24 × 16 × 0.04 + 1.6).
+    A pre-training: 16 of steps, 14 + 6 × 0.82 of measurements; three encoders: 14 + 3 × 1.8. Fine-tuning with 100
+    labels: 4 initialisations × 2 folds × (24 steps × 8 windows × 0.05 + 1.6), with all: 8 × (24 × 16 × 0.04 + 1.6). An
+    evaluation: 7 + 0.64.
     """
     prepare(member(config, 4))
     said = study()
     lines = lines_of(said)
     assert "  1 finished, 1 to do  not known yet" in lines["prepare"]
-    assert lines["pretrain"].endswith(f"measured 3 times; about {round(2 * 27.92)} s")
-    assert lines["encoders"].endswith(f"on 200 windows; about {round(2 * 12.4)} s")
+    assert lines["pretrain"].endswith(f"measured 3 times; about {round(2 * 34.92)} s")
+    assert lines["encoders"].endswith(f"on 200 windows; about {round(2 * 19.4)} s")
     assert lines["finetune"].split(maxsplit=1)[1] == "4 to do              about 7.5 minutes"
-    assert lines["evaluation"].endswith("before and after; about 3 s")
+    assert lines["evaluation"].endswith("before and after; about 31 s")
     assert lines["report"].endswith("about 40 s")
     room = 2 * 36_000 + 2 * 76_800 + 4 * 863_200  # as in test_plan.py
-    assert f"Left: about 9.6 minutes and what is not known yet; {room / 1e6:.1f} MB of disk on /" in said
+    assert f"Left: about 10.5 minutes and what is not known yet; {room / 1e6:.1f} MB of disk on /" in said
 
 
 def test_a_study_says_what_is_done_and_what_is_refused(

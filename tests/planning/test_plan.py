@@ -79,11 +79,11 @@ STEPS, PREDICTED = 24 * 16 * 4e-2, (4 * 200 + 2 * 400) * 1e-3
 def test_times_are_counts_by_rates(seconds: Seconds) -> None:
     found = seconds({})
     look, picture = 200 * (2e-3 + 1e-4), 200 * 2e-3
-    assert found["pretrain"] == pytest.approx(20 * 16 * 1e-2 + 20 * 32 * 2e-2 + (3 + 3) * (look + picture) + 7)
+    assert found["pretrain"] == pytest.approx(20 * 16 * 1e-2 + 20 * 32 * 2e-2 + (3 + 3) * (look + picture) + 2 * 7)
     # three encoders are read twice and scored in two states and their mixture × three poolings, and for a picture
-    assert found["encoders"] == pytest.approx(3 * (200 * (2 * 2e-3 + 10 * 3e-4) + picture) + 7)
+    assert found["encoders"] == pytest.approx(3 * (200 * (2 * 2e-3 + 10 * 3e-4) + picture) + 2 * 7)
     assert found["finetune"] == pytest.approx(4 * 2 * (STEPS + PREDICTED))
-    assert found["evaluation"] == pytest.approx(4 * 2 * 2 * 400 * 1e-4)
+    assert found["evaluation"] == pytest.approx(4 * 2 * 2 * 400 * 1e-4 + 7)
 
 
 def test_windows_of_other_species_are_predicted_in_every_fold(seconds: Seconds) -> None:

@@ -22,7 +22,8 @@ _TO_CHECK = "to check after"
 _UNTIMED = ("prepare", "report")
 _POOLINGS = 3  # that every layer is scored with
 _PICTURED, _PICTURED_AT_END = 300, 2000  # windows of a layer in UMAP's pictures, as it trains and of every encoder
-_LAID_OUT, _COMPILED = 2e-3, 7.0  # seconds of UMAP per window, and before the first: on one core, too long to be timed
+_LAID_OUT = 2e-3  # seconds of a window in a picture, on one core; compiling it takes longer than all that is timed
+_COMPILED = 7.0  # seconds in every process before its first NMI, and again before its first picture
 _BYTES = 4  # of a number; Adam keeps two more for each weight
 _CHECKPOINT = 3 * _BYTES
 
@@ -148,7 +149,7 @@ def _pretrain(config: RunConfig, selection: int | None, rates: Rates | None) -> 
     seconds /= _devices(config.processes)
     windows = selection or 0
     look = windows * (rates.read + rates.clustered) + rates.layers * min(windows, _PICTURED) * _LAID_OUT
-    seconds += _COMPILED + sum(one.measurements for one in found) * look
+    seconds += 2 * _COMPILED + sum(one.measurements for one in found) * look
     models = len(config.pretrain.encoders) + len(config.pretrain.kept)
     return Work(what, seconds, rates.parameters * (_CHECKPOINT * len(found) + _BYTES * models))
 
@@ -168,7 +169,7 @@ def _encoders(config: RunConfig, selection: int | None, rates: Rates | None) -> 
     scores = _POOLINGS * (rates.layers + 2) + rates.layers  # of states and their mixture, and for the pictures
     pictures = rates.layers * min(selection, _PICTURED_AT_END) * _LAID_OUT
     one = selection * (2 * rates.read + scores * rates.scored) + pictures
-    return Work(what, _COMPILED + len(names) * one, len(names) * selection * rates.width * _BYTES)
+    return Work(what, 2 * _COMPILED + len(names) * one, len(names) * selection * rates.width * _BYTES)
 
 
 def _finetune(config: RunConfig, every: list[FoldWork] | None, transfer: int, rates: Rates | None) -> Work:
@@ -196,7 +197,8 @@ def _evaluation(config: RunConfig, every: list[FoldWork] | None, rates: Rates | 
     what = f"{config.split.folds} folds × {len(config.initialisations) + 1} models, SCCS and NMI before and after"
     if rates is None or every is None:
         return Work(what)
-    return Work(what, 2 * sum(fold.test for fold in every) * len(config.initialisations) * rates.clustered)
+    clustered = 2 * sum(fold.test for fold in every) * len(config.initialisations)
+    return Work(what, _COMPILED + clustered * rates.clustered)
 
 
 def _search(config: RunConfig, rates: Rates | None) -> Work:
