@@ -13,4 +13,4 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source src/stages.sh
 
-run_stages "finetune evaluate report" "$@"
+run_stages "$finetuning" "$@"

@@ -130,32 +130,24 @@ demo() {
   echo "The report is runs/demo/report/report.html"
 }
 
-is_dry_run() { # [WORDS…]: the plan of a stage holds those that it needs, so that one stage is asked for all
-  case " $* " in *" --dry-run "*) return 0 ;; *) return 1 ;; esac
-}
-
-experiment() { # CONFIG [OVERRIDES…]
+# Each in a shell of its own, which hands signals on to the stages.
+experiment() ( # CONFIG [OVERRIDES…]
   environment "$@"
-  is_dry_run "$@" || bash pretrain.sh "$@"
-  bash finetune.sh "$@"
-}
+  source src/stages.sh
+  run_stages "$pretraining $finetuning" "$@"
+)
 
-search() { # CONFIG [OVERRIDES…]
+search() ( # CONFIG [OVERRIDES…]
   environment "$@"
-  is_dry_run "$@" || bash pretrain.sh "$@"
-  (source src/stages.sh && run_stage search "$@")
-}
+  source src/stages.sh
+  run_stages "$pretraining search" "$@"
+)
 
-study() { # CONFIG [OVERRIDES…]
-  local plan overrides
+study() ( # CONFIG [OVERRIDES…]
   environment "$@"
-  plan=$("${PYTHON:-python3}" src/compare.py plan --config "$@")
-  while read -r -a overrides; do
-    is_dry_run "$@" || bash pretrain.sh "$@" "${overrides[@]}" </dev/null
-    bash finetune.sh "$@" "${overrides[@]}" </dev/null
-  done <<<"$plan"
-  is_dry_run "$@" || (source src/stages.sh && run_stage compare "$@")
-}
+  source src/stages.sh
+  run_study "$@"
+)
 
 doctor() { # [CONFIG] [OVERRIDES…]: what is there is looked at, nothing is installed
   local python=.venv/bin/python

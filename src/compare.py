@@ -2,6 +2,7 @@
 
     bash run.sh study configs/experiments/answer.yaml                # trains all runs of the study, then does this:
     python src/compare.py --config configs/experiments/answer.yaml
+    python src/compare.py --config configs/experiments/answer.yaml --dry-run   # what is done and to do in all runs
     python src/compare.py plan --config configs/experiments/answer.yaml   # the overrides of each run, one line per run
     python src/compare.py runs layers-removed exp1 exp3 exp4         # any finished runs of the same windows
 
@@ -26,15 +27,16 @@ from simcsp.report.page import write_report
 
 
 def main() -> None:
-    """Compare the runs of a study, or those named, or print the plan of a study."""
+    """Compare the runs of a study, or those named, or say how a study is run and what is left of it."""
     match sys.argv[1:]:
-        case ["plan", *rest]:
-            words = [word for word in rest if word != "--dry-run"]  # run.sh hands on what it is given
+        case ["plan", *words]:
             print(*plan(parse_config(__doc__, words)), sep="\n")
         case ["runs", name, first, second, *others]:
             _write(name, [first, second, *others])
         case ["runs", *_]:
             raise InputError("too few runs", hint="python src/compare.py runs NAME RUN RUN ...")
+        case [*words] if "--dry-run" in words:
+            print(_dry_run([word for word in words if word != "--dry-run"]))
         case _:
             config = parse_config(__doc__)
             _write(config.run, [name for name, _, _ in _members(config)])
@@ -53,6 +55,13 @@ def plan(config: RunConfig) -> Iterator[str]:
             f"--finetune.epochs {budget.epochs} --finetune.batch_size {budget.batch_size} "
             f"--finetune.validation {budget.validation}"
         )
+
+
+def _dry_run(words: list[str]) -> str:
+    from simcsp.planning.page import study_page  # noqa: PLC0415 - times real steps: only who asks for it loads torch
+
+    config = parse_config(__doc__, words)
+    return study_page(config.run, [parse_config(__doc__, [*words, *overrides.split()]) for overrides in plan(config)])
 
 
 def _members(config: RunConfig) -> Iterator[tuple[str, int, BudgetConfig]]:

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
-# What pretrain.sh and finetune.sh share: the interpreter, and how a stage is started and stopped.
+# What pretrain.sh, finetune.sh and run.sh share: the stages, the interpreter, and how a stage is started and stopped.
 
 python=${PYTHON:-$([[ -x .venv/bin/python ]] && echo .venv/bin/python || echo python3)}
+pretraining="prepare pretrain embed" finetuning="finetune evaluate report"
 stage="" stopped=""
 
 # SIGTERM often reaches this script alone. A stage therefore runs in the background, where it does not hear Ctrl-C, and
@@ -38,6 +39,17 @@ run_stages() { # STAGES [CONFIG] [OVERRIDES…]: in turn; with --dry-run the las
   shift
   if is_dry_run "$@"; then names=${names##* }; fi
   for name in $names; do run_stage "$name" "$@"; done
+}
+
+run_study() { # CONFIG [OVERRIDES…]: every run of it, then their comparison; with --dry-run the latter, which plans for all
+  local members overrides
+  if ! is_dry_run "$@"; then
+    members=$("$python" src/compare.py plan --config "$@")
+    while read -r -a overrides; do
+      run_stages "$pretraining $finetuning" "$@" "${overrides[@]}"
+    done <<<"$members"
+  fi
+  run_stage compare "$@"
 }
 
 is_dry_run() { # [WORDS…]

@@ -12,6 +12,7 @@ from simcsp.diagnosis.command import diagnose
 from simcsp.diagnosis.finding import Finding, Level
 from simcsp.diagnosis.trial import Trial
 from simcsp.errors import InputError
+from simcsp.model import splicebert
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -59,10 +60,19 @@ def test_all_is_well(quick: Path, capsys: pytest.CaptureFixture[str]) -> None:
     diagnose("")
     *lines, summary = capsys.readouterr().out.splitlines()
     checks = [line.split()[1] for line in lines]
-    expected = ["Python", "packages", "device", "memory", "disk", "disk", "data", "container", "training"]
+    expected = ["Python", "packages", "device", "memory", "disk", "disk", "disk", "data", "container", "training"]
     assert checks == expected
     assert lines[-1].endswith("20 steps of MLM and SimCSP with 1,000 parameters in 5.0 s: 4,000 tokens/s")
     assert summary.endswith("problems: 0, warnings: 0. SimCSP works here.")
+
+
+def test_a_checkpoint_that_would_be_fetched_is_named(
+    quick: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(splicebert, "_RAW", quick)
+    monkeypatch.setattr(sys, "argv", ["doctor.py", "--encoder.init", "510nt"])
+    diagnose("")
+    assert "4,000 tokens/s (from scratch: 510nt is not here yet)" in capsys.readouterr().out
 
 
 def test_missing_data_end_in_an_error_after_all_checks(

@@ -62,9 +62,9 @@ def parse_config(description: str, arguments: list[str] | None = None, *, stage:
         message = " ".join(str(error).split()).rstrip(".")
         raise InputError(f"configuration: {message}", hint=_nearest(message)) from error
     if planned:
-        from simcsp.planning.plan import plan_page  # noqa: PLC0415 - times real steps: only who asks for it loads torch
+        from simcsp.planning.page import run_page  # noqa: PLC0415 - times real steps: only who asks for it loads torch
 
-        print(plan_page(config, stage))
+        print(run_page(config, stage))
         sys.exit(0)
     return config
 

@@ -64,6 +64,11 @@ def prepared_folder(name: str) -> Path:
     return ROOT / "data" / "prepared" / name
 
 
+def existing(folder: Path) -> Path:
+    """The folder or, until it is made, the nearest one above it: where what is written into it will lie."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
+
+
 def lock(folder: Path) -> None:
     """Keep every other process out of a folder until this one ends, and clear what a killed one was writing.
 
@@ -102,14 +107,19 @@ def open_stage(folder: Path, settings: dict[str, Any], inputs: dict[str, str]) -
     return State.FINISHED if (folder / DONE).exists() else State.UNFINISHED
 
 
-def peek_stage(folder: Path, settings: dict[str, Any]) -> tuple[State, list[str]]:
-    """What a stage would find in a folder, and how its settings differ from those that made it; nothing is written."""
+def peek_stage(folder: Path, settings: dict[str, Any], inputs: dict[str, str]) -> tuple[State, list[str]]:
+    """What a stage would find in a folder, and how it differs from what the folder was made with; nothing is written.
+
+    ``inputs`` may be a part of those that the stage reads.
+    """
     if not (folder / RECORD).exists():
         return State.NEW, []
     state = State.FINISHED if (folder / DONE).exists() else State.UNFINISHED
-    wanted = {"version": __version__, "settings": finite(settings)}
-    found = read_json(folder / RECORD)
-    return state, sorted(_differences({key: found.get(key) for key in wanted}, wanted))
+    wanted = {"version": __version__, "settings": finite(settings), "inputs": inputs}
+    record = read_json(folder / RECORD)
+    found = {key: record.get(key) for key in wanted}
+    found["inputs"] = {name: hash_ for name, hash_ in (found["inputs"] or {}).items() if name in inputs}
+    return state, sorted(_differences(found, wanted))
 
 
 def finished_stage(folder: Path, settings: dict[str, Any]) -> str:

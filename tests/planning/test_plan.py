@@ -1,92 +1,134 @@
-"""A plan looks and times, and leaves everything as it was."""
+"""A plan looks and counts; its numbers are worked by hand from made-up rates."""
 
-import json
-import sys
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from accelerate import Accelerator
 
-from simcsp import runs, storage
-from simcsp.command_line import parse_config
-from simcsp.config import FinetuneConfig, RunConfig
-from simcsp.planning import plan
-from simcsp.planning.plan import plan_page, stage_state
-from simcsp.stages import stage_folder, stage_settings
+from simcsp import runs
+from simcsp.config import RunConfig
+from simcsp.model.encoder import load_encoder, save_checkpoint
+from simcsp.planning.plan import planned, stage_states
+from simcsp.planning.rates import measured_rates
+from simcsp.stages import stage_folder
 
-TINY = Path(__file__).resolve().parents[1] / "configs" / "tiny.yaml"
-MANIFEST = {
-    "windows": 1000,
-    "corpus nucleotides": 20_000,
-    "split": {"windows per part": [200, 200, 200, 200, 200]},
-}
-
-
-@pytest.fixture
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunConfig:
-    monkeypatch.setattr(runs, "ROOT", tmp_path)
-    return parse_config("", ["--config", str(TINY)])
+Finish = Callable[[RunConfig, str], None]
+Prepare = Callable[..., None]
+Seconds = Callable[..., dict[str, float | None]]
 
 
-def finish(config: RunConfig, stage: str) -> None:
-    folder = stage_folder(config, stage)
-    runs.open_stage(folder, stage_settings(config, stage), {})
-    runs.close_stage(folder, {})
-
-
-def tree(folder: Path) -> dict[str, str]:
-    return {
-        str(path.relative_to(folder)): storage.sha256(path) if path.is_file() else "folder"
-        for path in folder.rglob("*")
-    }
-
-
-def test_stages_are_found_as_they_are(config: RunConfig) -> None:
-    assert stage_state(config, "pretrain") == "to do"
+def test_stages_are_found_as_they_are(config: RunConfig, prepare: Prepare, finish: Finish) -> None:
+    assert stage_states(config, "pretrain") == {"prepare": "to do", "pretrain": "to do"}
+    prepare(config)
     finish(config, "pretrain")
-    assert stage_state(config, "pretrain") == "finished"
-    assert stage_state(replace(config, seed=5), "pretrain") == (
+    assert stage_states(config, "pretrain") == {"prepare": "finished", "pretrain": "finished"}
+    assert stage_states(replace(config, seed=5), "pretrain")["pretrain"] == (
         "refused, its folder holds other settings: settings.seed was 0, now 5"
     )
     (stage_folder(config, "pretrain") / runs.DONE).unlink()
-    assert stage_state(config, "pretrain") == "to go on with"
+    assert stage_states(config, "pretrain")["pretrain"] == "to go on with"
 
 
-def test_the_plan_counts_what_is_prepared_times_real_steps_and_writes_nothing(
-    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_no_stage_is_finished_before_those_that_it_needs(config: RunConfig, prepare: Prepare, finish: Finish) -> None:
+    prepare(config)
+    for stage in ("pretrain", "encoders", "finetune", "evaluation"):
+        finish(config, stage)
+    (stage_folder(config, "encoders") / runs.DONE).unlink()
+    assert list(stage_states(config, "report").values()) == [
+        "finished", "finished", "to go on with", "finished", "to check after encoders", "to do",
+    ]  # fmt: skip
+    (stage_folder(config, "prepare") / runs.DONE).unlink()
+    assert list(stage_states(config, "finetune").values()) == ["to go on with", *2 * ["to check after prepare"]]
+
+
+def test_a_stage_made_from_other_data_is_not_finished(config: RunConfig, prepare: Prepare, finish: Finish) -> None:
+    prepare(config)
+    finish(config, "pretrain")
+    other = replace(config, data=replace(config.data, seed=3))
+    for path in stage_folder(config, "prepare").iterdir():
+        path.unlink()
+    finish(other, "prepare")
+    assert stage_states(other, "pretrain")["prepare"] == "finished"
+    assert stage_states(other, "pretrain")["pretrain"].startswith(
+        "refused, its folder holds other settings: inputs.prepare was "
+    )
+
+
+@pytest.fixture
+def seconds(
+    config: RunConfig, prepare: Prepare, accelerator: Accelerator, rates: None, monkeypatch: pytest.MonkeyPatch
+) -> Seconds:
+    """``seconds(manifest, **finetune)``: stage → its seconds with the made-up rates and two threads."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+
+    def of(manifest: dict[str, Any], **finetune: Any) -> dict[str, float | None]:
+        prepare(config, **manifest)
+        asked = replace(config, finetune=replace(config.finetune, **finetune))
+        return {one.stage: one.work.seconds for one in planned([asked], "report", accelerator)}
+
+    return of
+
+
+# Each of two folds takes 2 × 12 steps of 16 windows and predicts 200 windows four times, and 400 twice.
+STEPS, PREDICTED = 24 * 16 * 4e-2, (4 * 200 + 2 * 400) * 1e-3
+
+
+def test_times_are_counts_by_rates(seconds: Seconds) -> None:
+    found = seconds({})
+    look, picture = 200 * (2e-3 + 1e-4), 200 * 2e-3
+    assert found["pretrain"] == pytest.approx(20 * 16 * 1e-2 + 20 * 32 * 2e-2 + (3 + 3) * (look + picture) + 2 * 7)
+    # three encoders are read twice and scored in two states and their mixture × three poolings, and for a picture
+    assert found["encoders"] == pytest.approx(3 * (200 * (2 * 2e-3 + 10 * 3e-4) + picture) + 2 * 7)
+    assert found["finetune"] == pytest.approx(4 * 2 * (STEPS + PREDICTED))
+    assert found["evaluation"] == pytest.approx(4 * 2 * 2 * 400 * 1e-4 + 7)
+
+
+def test_windows_of_other_species_are_predicted_in_every_fold(seconds: Seconds) -> None:
+    assert seconds({"transfer": 500})["finetune"] == pytest.approx(8 * (STEPS + PREDICTED + 500 * 1e-3))
+
+
+def test_a_frozen_encoder_embeds_before_and_predicts_other_species_only(seconds: Seconds) -> None:
+    """Three encoders embed 800 windows each, and a random start in each of two folds as many."""
+    before = 5 * 800 * 2e-3
+    assert seconds({}, frozen=True)["finetune"] == pytest.approx(before + 8 * STEPS)
+    assert seconds({"transfer": 500}, frozen=True)["finetune"] == pytest.approx(before + 8 * (STEPS + 500 * 1e-3))
+    assert seconds({}, frozen=True, parallel=2)["finetune"] == pytest.approx(before + 4 * STEPS)
+
+
+def test_processes_without_a_thread_of_their_own_gain_nothing(seconds: Seconds) -> None:
+    alone = 8 * (STEPS + PREDICTED)
+    assert seconds({}, parallel=2)["finetune"] == pytest.approx(alone / 2)
+    assert seconds({}, parallel=8)["finetune"] == pytest.approx(alone / 2)
+
+
+def test_following_costs_an_nmi_at_every_look(seconds: Seconds) -> None:
+    assert seconds({}, follow=True)["finetune"] == pytest.approx(8 * (STEPS + PREDICTED + 4 * 200 * 1e-4))
+
+
+def test_gpus_share_the_steps_of_pretraining(seconds: Seconds, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = seconds({})["pretrain"]
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    steps = 20 * 16 * 1e-2 + 20 * 32 * 2e-2
+    assert seconds({})["pretrain"] == pytest.approx((alone or 0) - steps + steps / 4)
+
+
+def test_room_is_that_of_weights_and_test_embeddings(
+    config: RunConfig, prepare: Prepare, accelerator: Accelerator, rates: None
 ) -> None:
-    finish(config, "prepare")
-    (stage_folder(config, "prepare") / "manifest.json").write_text(json.dumps(MANIFEST))
-    before = tree(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["report.py", "--config", str(TINY), "--dry-run"])
-    with pytest.raises(SystemExit) as exit_:
-        parse_config("", stage="report")
-    assert exit_.value.code == 0
-    assert tree(tmp_path) == before
-    said = capsys.readouterr().out
-    lines = {line.split()[0]: line for line in said.splitlines() if line.startswith("  ") and line.split()[0] in said}
-    assert "finished" in lines["prepare"]
-    assert "baseline: 20 steps of 16 windows, 13,440 tokens, measured 3 times; about" in lines["pretrain"]
-    assert "2 folds × 4 initialisations, 192 steps of 16 windows at most; about" in lines["finetune"]
-    assert "about" in lines["encoders"]
-    assert re_total(said)
+    prepare(config)
+    room = {one.stage: one.work.room for one in planned([config], "report", accelerator)}
+    assert room["pretrain"] == 2 * 12 * 1000 + 3 * 4 * 1000  # a checkpoint per phase, three encoders
+    assert room["encoders"] == 3 * 200 * 32 * 4
+    assert room["finetune"] == 4 * 2 * (4 * 1000 + 2 * 400 * 32 * 4) + 12 * 1000
 
 
-def re_total(said: str) -> bool:
-    (line,) = (line for line in said.splitlines() if line.startswith("Left: about"))
-    return "not known" not in line and "are free" in line
-
-
-def test_nothing_is_timed_where_nothing_is_left(config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "measured_rates", None)  # a call would fail
-    finish(config, "prepare")
-    (stage_folder(config, "prepare") / "manifest.json").write_text(json.dumps(MANIFEST))
-    assert plan_page(config, "prepare").endswith("Nothing is left to do.")
-
-
-def test_a_checkpoint_that_is_not_here_is_not_fetched(config: RunConfig) -> None:
-    tuned = FinetuneConfig(initialisations=("baseline",))
-    asked = replace(config, encoder=replace(config.encoder, init="510nt"), finetune=tuned)
-    said = plan_page(asked, "pretrain")
-    assert "baseline: 20 steps of 16 windows" in said
-    assert "not known yet" in said
+def test_a_checkpoint_has_the_rates_of_its_own_shape(config: RunConfig, accelerator: Accelerator) -> None:
+    larger = load_encoder(replace(config.encoder, hidden=32, layers=3), 42, seed=0)
+    save_checkpoint(larger, runs.ROOT / "larger")
+    asked = replace(config, encoder=replace(config.encoder, init=str(runs.ROOT / "larger"), drop_layers=1))
+    found = measured_rates([asked], accelerator)
+    assert found is not None
+    assert (found.parameters, found.layers, found.width) == (larger.num_parameters(), 2, 2 * 32)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from simcsp.config import FinetuneConfig, PhaseConfig, PretrainConfig, RecipeConfig, RunConfig, SplitConfig
-from simcsp.planning.work import FoldWork, folds, phases
+from simcsp.planning.work import FoldWork, embedded, folds, phases
 
 SIZES = [10, 11, 12, 13, 14]  # of two folds and the selection part
 BASELINE = PhaseConfig(steps=20, batch_size=16, evaluate_every=10)
@@ -33,9 +33,9 @@ def test_a_phase_without_steps_is_none() -> None:
 @pytest.mark.parametrize(
     ("labels", "validation", "expected"),
     [
-        (0, 0, [FoldWork(3 * 3, 4, 5 * 12 + 2 * 21), FoldWork(3 * 2, 4, 5 * 10 + 2 * 25)]),
-        (8, 5, [FoldWork(3 * 2, 4, 5 * 5 + 2 * 21), FoldWork(3 * 2, 4, 5 * 5 + 2 * 25)]),
-        (3, 0, [FoldWork(3 * 1, 3, 5 * 12 + 2 * 21), FoldWork(3 * 1, 3, 5 * 10 + 2 * 25)]),
+        (0, 0, [FoldWork(3 * 3, 4, 13, 12, 21, 5), FoldWork(3 * 2, 4, 11, 10, 25, 5)]),
+        (8, 5, [FoldWork(3 * 2, 4, 8, 5, 21, 5), FoldWork(3 * 2, 4, 8, 5, 25, 5)]),
+        (3, 0, [FoldWork(3 * 1, 3, 3, 12, 21, 5), FoldWork(3 * 1, 3, 3, 10, 25, 5)]),
     ],
 )
 def test_folds_take_whole_batches_of_what_is_left_to_train_on(
@@ -46,7 +46,18 @@ def test_folds_take_whole_batches_of_what_is_left_to_train_on(
     assert folds(RunConfig(split=SplitConfig(folds=2), finetune=tuning), SIZES) == expected
 
 
+def test_a_fold_predicts_validation_at_every_look_and_test_before_and_after() -> None:
+    assert FoldWork(9, 4, train=13, validation=12, test=21, looks=5).predicted == 5 * 12 + 2 * 21
+
+
+def test_a_frozen_encoder_embeds_what_its_folds_use_once() -> None:
+    tuning = FinetuneConfig(batch_size=4, labels=8, validation=5, frozen=True)
+    config = RunConfig(split=SplitConfig(folds=2), finetune=tuning)
+    three_encoders, two_random_starts = 3 * (10 + 11 + 12 + 13), (8 + 5 + 21) + (8 + 5 + 25)
+    assert embedded(config, folds(config, SIZES)) == three_encoders + two_random_starts
+
+
 def test_every_window_outside_the_selection_part_is_tested_once() -> None:
     sizes = [int(size) for size in np.random.default_rng(0).integers(50, 90, 11)]
     config = RunConfig(finetune=FinetuneConfig(epochs=1, batch_size=2, validation=1))
-    assert sum(one.predicted - 3 for one in folds(config, sizes)) == 2 * sum(sizes[:-1])
+    assert sum(one.test for one in folds(config, sizes)) == sum(sizes[:-1])

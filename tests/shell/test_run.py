@@ -126,13 +126,7 @@ def test_search_follows_pretraining(machine: Machine) -> None:
 
 
 def test_a_dry_run_asks_for_plans_and_runs_nothing(machine: Machine) -> None:
-    plan = "case $call in *'compare.py plan'*) echo --run answer-0-200; echo --run answer-0-all ;; esac\n"
-    machine.add("python3", (machine.programs / "python3").read_text() + plan)
-    for command, asked in (
-        ("experiment", ["report"]),
-        ("search", ["search"]),
-        ("study", ["compare plan", "report answer-0-200", "report answer-0-all"]),
-    ):
+    for command, asked in (("experiment", ["report"]), ("search", ["search"]), ("study", ["compare"])):
         machine.forget()
         done = machine.bash("run.sh", command, "configs/experiments/answer.yaml", "--dry-run")
         assert done.returncode == 0, done.stderr
@@ -146,6 +140,14 @@ def test_study_goes_through_its_plan_then_compares(machine: Machine) -> None:
     assert machine.bash("run.sh", "study", "configs/experiments/answer.yaml").returncode == 0
     every = [f"{stage} {run}" for run in ("answer-0-200", "answer-0-all") for stage in ALL]
     assert stages_of(machine) == ["compare plan", *every, "compare"]
+
+
+def test_study_stops_at_the_first_failure(machine: Machine) -> None:
+    plan = "case $call in *'compare.py plan'*) echo --run answer-0-200; echo --run answer-0-all ;; esac\n"
+    machine.add("python3", (machine.programs / "python3").read_text() + plan)
+    assert machine.bash("run.sh", "study", "configs/experiments/answer.yaml", FAIL="*finetune.py*").returncode == 7
+    started = ["prepare", "pretrain", "embed", "finetune"]
+    assert stages_of(machine) == ["compare plan", *(f"{stage} answer-0-200" for stage in started)]
 
 
 @pytest.mark.parametrize("command", ["experiment", "search", "study"])

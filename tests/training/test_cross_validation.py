@@ -15,6 +15,7 @@ from simcsp.config import PRETRAINED, DataConfig, EncoderConfig, FinetuneConfig,
 from simcsp.datasets.windows import WindowTable, save_windows, window_table
 from simcsp.model.embedding import embed
 from simcsp.model.encoder import load_encoder, random_encoder, save_checkpoint
+from simcsp.planning import work as planned_work
 from simcsp.sequence.alphabet import A, G, T
 from simcsp.stages import stage_folder
 from simcsp.training import finetuning
@@ -151,6 +152,7 @@ def test_frozen_encoders_embed_every_window_once_for_all_folds(embedded: Counter
     work.embed(work.left())
     assert set(embedded.values()) == {1}
     assert len(embedded) == 5 * len(IN_FOLDS)  # three encoders, and a random one for each fold
+    assert len(embedded) == planned_work.embedded(FROZEN, planned_work.folds(FROZEN, np.bincount(TABLE.part).tolist()))
     assert {window for _, window in embedded} == {window.tobytes() for window in TABLE.tokens[IN_FOLDS]}
     before = dict(embedded)
     do(work, work.jobs)

@@ -13,7 +13,7 @@ import torch
 from tqdm import tqdm
 
 from simcsp.errors import InputError
-from simcsp.training.workers import run_jobs
+from simcsp.training.workers import at_once, run_jobs, threads_of_each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -188,3 +188,15 @@ def test_stopping_the_first_process_stops_the_others(run: Callable[..., int], tm
     assert {(tmp_path / name).read_text() for name in saved} == {"[15]"}  # asked once, whoever else got the signal
     assert shown.strip().splitlines()[-1] == "Interrupted. Run the same command again to go on from what is finished."
     assert "Traceback" not in shown
+
+
+@pytest.mark.parametrize(
+    ("threads", "gpus", "parallel", "each", "number"),
+    [(8, 0, 4, 2, 4), (2, 0, 4, 1, 2), (2, 0, 1, 2, 1), (8, 2, 4, 2, 2), (8, 4, 3, 2, 3)],
+)
+def test_processes_share_threads_and_work_at_once_if_they_have_one_or_a_gpu_each(
+    threads: int, gpus: int, parallel: int, each: int, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    assert (threads_of_each(parallel), at_once(parallel)) == (each, number)

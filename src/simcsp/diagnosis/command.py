@@ -17,6 +17,7 @@ from simcsp.diagnosis.hardware import device, disk, memory
 from simcsp.diagnosis.trial import train_briefly
 from simcsp.diagnosis.versions import package_versions, python_version
 from simcsp.errors import InputError
+from simcsp.model.splicebert import needs_fetching
 from simcsp.training.devices import make_accelerator
 
 _SECONDS = 5.0
@@ -49,7 +50,7 @@ def _findings(config: RunConfig) -> Iterator[Finding]:
     accelerator = make_accelerator(config.precision)
     yield device(accelerator)
     yield from memory(accelerator)
-    for name in ("data", "runs"):
+    for name in ("data", "data/prepared", "runs"):  # any of them may be a link to another disk
         yield disk(runs.ROOT / name, f"{name}/")
     yield from data_files(config.data)
     yield container()
@@ -65,8 +66,10 @@ def training(config: RunConfig, accelerator: Accelerator) -> Finding:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             advice = "Another device or fewer layers may do" if isinstance(error, RuntimeError) else "Mend that first"
             return Finding(Level.PROBLEM, "training", f"does not work: {reason.rstrip('.')}. {advice}.")
+    init = config.encoder.init
     text = (
         f"{done.steps} steps of MLM and SimCSP with {done.parameters:,} parameters in {done.seconds:.1f} s: "
         f"{done.tokens_per_second:,.0f} tokens/s"
+        f"{f' (from scratch: {init} is not here yet)' if needs_fetching(init) else ''}"
     )
     return Finding(Level.OK, "training", text)

@@ -10,6 +10,7 @@ import psutil
 import torch
 from accelerate import Accelerator
 
+from simcsp import runs
 from simcsp.diagnosis.finding import Finding, Level
 from simcsp.training.devices import describe
 
@@ -44,7 +45,7 @@ def memory(accelerator: Accelerator) -> Iterator[Finding]:
 
 def disk(folder: Path, name: str) -> Finding:
     """What is left where a folder is, or will be made."""
-    place = next(path for path in (folder, *folder.parents) if path.exists())
+    place = runs.existing(folder)
     if not os.access(place, os.W_OK | os.X_OK):
         return Finding(Level.PROBLEM, "disk", f"{name} may not be written to. Change the permissions of {place}.")
     free = shutil.disk_usage(place).free

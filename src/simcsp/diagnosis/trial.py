@@ -15,6 +15,7 @@ from simcsp.console import progress
 from simcsp.datasets.corpus import REGIONS, TOKENS, Corpus
 from simcsp.model.encoder import SCRATCH, load_encoder
 from simcsp.model.objectives import PretrainingObjective
+from simcsp.model.splicebert import needs_fetching
 from simcsp.sequence.alphabet import A
 from simcsp.training.batches import PretrainingBatches
 from simcsp.training.gradients import InChunks
@@ -44,17 +45,21 @@ def train_briefly(config: RunConfig, accelerator: Accelerator, folder: Path, sec
     """Train MLM and SimCSP at once, by the loop of every stage, for about as long as is asked for.
 
     Args:
-        config: whose encoder, made from scratch, and length of window are taken.
+        config: whose encoder and length of window are taken. Nothing is fetched: where a published checkpoint is not
+            here, an encoder made from scratch stands in for it.
         accelerator: device and precision.
         folder: an empty one, for a corpus, logs and checkpoints.
         seconds: to train for, as long as a step takes less.
 
     Raises:
-        InputError: as :func:`simcsp.training.loop.train` does.
+        InputError: as :func:`simcsp.training.loop.train` and :func:`simcsp.model.encoder.load_encoder` do.
     """
-    encoder = load_encoder(replace(config.encoder, init=SCRATCH), config.longest_input, config.seed)
+    how = config.encoder
+    if needs_fetching(how.init):
+        how = replace(how, init=SCRATCH, layer=-1, drop_layers=0)
+    encoder = load_encoder(how, config.longest_input, config.seed)
     phase = PhaseConfig(mlm_weight=1.0, contrastive_weight=1.0, batch_size=_WINDOWS)
-    objective = PretrainingObjective(encoder, phase, pooling=config.encoder.pooling, layer=config.encoder.layer)
+    objective = PretrainingObjective(encoder, phase, pooling=how.pooling, layer=how.layer)
     corpus = _random_corpus(folder / "corpus", config.data.window)
     batches = PretrainingBatches(corpus, phase, replace(config.pretrain, lengths=None), config.seed)
     backward = InChunks(objective, 0, _WINDOWS, accelerator)

@@ -62,6 +62,12 @@ def initial_folder(init: str) -> Path:
     return Path(init) if name is None else published_checkpoint(name, _RAW)
 
 
+def needs_fetching(init: str) -> bool:
+    """Whether ``encoder.init`` names a published checkpoint that has not been fetched and converted yet."""
+    name = published_name(init)
+    return name is not None and not _converted(name, _RAW).exists()
+
+
 def published_checkpoint(name: str, root: Path) -> Path:
     """The folder of a published checkpoint below ``root``, made if it is not there yet.
 
@@ -75,7 +81,7 @@ def published_checkpoint(name: str, root: Path) -> Path:
     Raises:
         InputError: if the archive cannot be had, or does not hold the checkpoint as published.
     """
-    published, target = PUBLISHED[name], root / "splicebert" / name
+    published, target = PUBLISHED[name], _converted(name, root)
     if target.exists():
         return target
     _claim(root)
@@ -111,6 +117,10 @@ def _say_lengths(name: str, length: int) -> None:
             f"warning: {name} was trained on windows of {trained}, these have {length} nt; "
             "without fine-tuning it may not work properly on them"
         )
+
+
+def _converted(name: str, root: Path) -> Path:
+    return root / "splicebert" / name
 
 
 @functools.cache  # a process that holds the lock would not get it again

@@ -1,21 +1,31 @@
-"""The plan of a run in words: every stage with its state, its work, and the time and room it takes."""
+"""What every stage of a run, or of several that belong together, would do: its state, its work, time and room."""
 
-import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from accelerate import Accelerator
 
 from simcsp import runs, storage
 from simcsp.config import RunConfig
+from simcsp.datasets.windows import TRANSFER
 from simcsp.planning.rates import Rates, measured_rates
-from simcsp.planning.work import FoldWork, folds, phases
-from simcsp.stages import NEEDS, stage_folder, stage_settings
-from simcsp.training.devices import describe, make_accelerator
+from simcsp.planning.work import FoldWork, embedded, folds, phases
+from simcsp.stages import NEEDS, finished_before, stage_folder, stage_settings
+from simcsp.training.workers import at_once
 
+FINISHED = "finished"
+_FOUND = {runs.State.FINISHED: FINISHED, runs.State.UNFINISHED: "to go on with", runs.State.NEW: "to do"}
+_TO_CHECK = "to check after"
+_UNTIMED = ("prepare", "report")
 _POOLINGS = 3  # that every layer is scored with
-_BYTES = 4  # of a weight; Adam keeps two more numbers for each
+_PICTURED, _PICTURED_AT_END = 300, 2000  # windows of a layer in UMAP's pictures, as it trains and of every encoder
+_LAID_OUT = 2e-3  # seconds of a window in a picture, on one core; compiling it takes longer than all that is timed
+_COMPILED = 7.0  # seconds in every process before its first NMI, and again before its first picture
+_BYTES = 4  # of a number; Adam keeps two more for each weight
 _CHECKPOINT = 3 * _BYTES
-_UNKNOWN = "not known yet"
 
 
 @dataclass(frozen=True)
@@ -27,51 +37,86 @@ class Work:
     room: float = 0.0
 
 
-def plan_page(config: RunConfig, stage: str) -> str:
-    """The plan of a stage and of all that it needs.
+class Planned(NamedTuple):
+    """One folder of a stage, and what is to be done in it."""
 
-    Steps are timed for some seconds, with random sequence; nothing is written.
+    stage: str
+    folder: Path
+    state: str
+    work: Work
+
+    @property
+    def left(self) -> bool:
+        """Whether there is work to do."""
+        return _is_left(self.state)
+
+
+def planned(configs: Sequence[RunConfig], stage: str, accelerator: Accelerator) -> list[Planned]:
+    """A stage of some runs, and all that it needs, in order; a folder that runs share counts once.
+
+    Steps are timed for some seconds, with random sequence, if any are left. Nothing is written.
+
+    Args:
+        configs: of one run, or of those of a study.
+        stage: the last one.
+        accelerator: device and precision.
     """
-    accelerator = make_accelerator(config.precision)
-    names = (*NEEDS[stage], stage)
-    states = {name: stage_state(config, name) for name in names}
-    left = [name for name in names if states[name] != "finished"]
-    rates = measured_rates(config, accelerator) if set(left) - {"prepare", "report"} else None
-    works = {name: _work(config, name, rates) for name in names}
-    rows = [
-        (name, states[name], works[name].what, _duration(works[name].seconds) if name in left else "–")
-        for name in names
-    ]
-    widths = [max(len(row[column]) for row in (("stage", "state", "", ""), *rows)) for column in range(2)]
-    lines = [f"Plan of run {config.run} on {describe(accelerator)}", ""]
-    for name, state, what, time in rows:
-        first, *more = what.split("\n")
-        lines.append(f"  {name:<{widths[0]}}  {state:<{widths[1]}}  {first}" + (f"; {time}" if time != "–" else ""))
-        lines += [" " * (sum(widths) + 6) + line for line in more]
-    return "\n".join([*lines, "", _total([works[name] for name in left])])
+    states = [stage_states(config, stage) for config in configs]
+    left = {name for states_of_run in states for name, state in states_of_run.items() if _is_left(state)}
+    rates = measured_rates(configs, accelerator) if left.difference(_UNTIMED) else None
+    manifests = [_manifest(config) for config in configs]
+    alike = next(filter(None, manifests), None)  # other seeds split the same windows in another way
+    found: dict[Path, Planned] = {}
+    for name in states[0]:
+        for config, state, manifest in zip(configs, states, manifests, strict=True):
+            folder = stage_folder(config, name)
+            if folder not in found:
+                known = manifest if name == "prepare" else manifest or alike
+                found[folder] = Planned(name, folder, state[name], _work(config, name, known, rates))
+    return list(found.values())
 
 
-def stage_state(config: RunConfig, stage: str) -> str:
-    """``finished``, ``to do``, ``to go on with``, or what differs where the stage would refuse its folder."""
-    state, differences = runs.peek_stage(stage_folder(config, stage), stage_settings(config, stage))
-    if stage == "report":  # always made anew
-        return "to do"
-    if differences:
-        return f"refused, its folder holds other settings: {'; '.join(differences[:3])}"
-    return {runs.State.FINISHED: "finished", runs.State.UNFINISHED: "to go on with", runs.State.NEW: "to do"}[state]
+def stage_states(config: RunConfig, stage: str) -> dict[str, str]:
+    """A stage and all that it needs, in order → how its folder is found.
+
+    ``finished``, if all that it needs is, too, and is what it was made from; ``to check after`` a stage that it needs;
+    ``to do``; ``to go on with``; or what differs where the stage would refuse its folder.
+    """
+    states: dict[str, str] = {}
+    for name in (*NEEDS[stage], stage):
+        first = next((need for need in NEEDS[name] if states[need] != FINISHED), None)
+        before = {} if first else finished_before(config, name)
+        found, differences = runs.peek_stage(stage_folder(config, name), stage_settings(config, name), before)
+        states[name] = _FOUND[found]
+        if differences:
+            states[name] = f"refused, its folder holds other settings: {'; '.join(differences[:3])}"
+        elif first and found is runs.State.FINISHED:
+            states[name] = f"{_TO_CHECK} {first}"
+    return states
 
 
-def _work(config: RunConfig, stage: str, rates: Rates | None) -> Work:
-    prepared = stage_folder(config, "prepare")
-    manifest = storage.read_json(prepared / "manifest.json") if (prepared / runs.DONE).exists() else None
+def _is_left(state: str) -> bool:
+    """Not what is finished, nor what is to be checked: that is kept, or refused."""
+    return state != FINISHED and not state.startswith(_TO_CHECK)
+
+
+def _manifest(config: RunConfig) -> dict[str, Any] | None:
+    """Of the prepared data, if they are."""
+    folder = stage_folder(config, "prepare")
+    return dict(storage.read_json(folder / "manifest.json")) if (folder / runs.DONE).exists() else None
+
+
+def _work(config: RunConfig, stage: str, manifest: Mapping[str, Any] | None, rates: Rates | None) -> Work:
     sizes = manifest["split"]["windows per part"] if manifest else None
     selection = sizes[-1] if sizes else None
+    every = folds(config, sizes) if sizes else None
+    transfer = manifest.get(TRANSFER, 0) if manifest else 0
     work_of = {
         "prepare": lambda: _prepare(config, manifest),
         "pretrain": lambda: _pretrain(config, selection, rates),
         "encoders": lambda: _encoders(config, selection, rates),
-        "finetune": lambda: _finetune(config, folds(config, sizes) if sizes else None, rates),
-        "evaluation": lambda: _evaluation(config, sum(sizes[:-1]) if sizes else None, rates),
+        "finetune": lambda: _finetune(config, every, transfer, rates),
+        "evaluation": lambda: _evaluation(config, every, rates),
         "report": lambda: Work("tables, figures and the page", 10.0),
         "search": lambda: _search(config, rates),
     }
@@ -88,7 +133,7 @@ def _prepare(config: RunConfig, manifest: Mapping[str, Any] | None) -> Work:
     absent = [str(file) for file in files if not file.is_file()]
     room = sum(file.stat().st_size for file in files if file.is_file())
     missing = f"; not there: {', '.join(absent)}" if absent else ""
-    return Work(f"reads {len(files)} files of {_size(room)}{missing}", None, room)
+    return Work(f"reads {len(files)} files of {size_words(room)}{missing}", None, room)
 
 
 def _pretrain(config: RunConfig, selection: int | None, rates: Rates | None) -> Work:
@@ -101,40 +146,59 @@ def _pretrain(config: RunConfig, selection: int | None, rates: Rates | None) -> 
     if rates is None:
         return Work(what)
     seconds = sum(rates.trained[one.phase.has_mlm, one.phase.has_contrast] * one.windows for one in found)
-    looks = sum(one.measurements for one in found)
-    seconds += looks * (selection or 0) * (rates.read + rates.clustered)
+    seconds /= _devices(config.processes)
+    windows = selection or 0
+    look = windows * (rates.read + rates.clustered) + rates.layers * min(windows, _PICTURED) * _LAID_OUT
+    seconds += 2 * _COMPILED + sum(one.measurements for one in found) * look
     models = len(config.pretrain.encoders) + len(config.pretrain.kept)
-    return Work(what, seconds, rates.parameters * (_CHECKPOINT * 2 + _BYTES * models))
+    return Work(what, seconds, rates.parameters * (_CHECKPOINT * len(found) + _BYTES * models))
+
+
+def _devices(processes: int) -> int:
+    """GPUs that processes of pre-training work on; without any they share the cores of one."""
+    gpus = torch.cuda.device_count()
+    return max(1, min(processes or gpus, gpus))
 
 
 def _encoders(config: RunConfig, selection: int | None, rates: Rates | None) -> Work:
-    names, layers = config.pretrain.encoders, config.encoder.layers - config.encoder.drop_layers + 1
-    what = f"{len(names)} encoders, every layer with {_POOLINGS} poolings, on {_count(selection)} windows"
+    names = config.pretrain.encoders
+    windows = "the" if selection is None else f"{selection:,}"
+    what = f"{len(names)} encoders, every layer with {_POOLINGS} poolings, on {windows} windows"
     if rates is None or selection is None:
         return Work(what)
-    one = selection * (rates.read + _POOLINGS * (layers + 1) * rates.clustered)
-    return Work(what, len(names) * one, len(names) * selection * config.encoder.hidden * _BYTES)
+    scores = _POOLINGS * (rates.layers + 2) + rates.layers  # of states and their mixture, and for the pictures
+    pictures = rates.layers * min(selection, _PICTURED_AT_END) * _LAID_OUT
+    one = selection * (2 * rates.read + scores * rates.scored) + pictures
+    return Work(what, 2 * _COMPILED + len(names) * one, len(names) * selection * rates.width * _BYTES)
 
 
-def _finetune(config: RunConfig, every: list[FoldWork] | None, rates: Rates | None) -> Work:
-    names = len(config.initialisations)
+def _finetune(config: RunConfig, every: list[FoldWork] | None, transfer: int, rates: Rates | None) -> Work:
+    names, tuning = len(config.initialisations), config.finetune
     jobs = f"{config.split.folds} folds × {names} initialisations"
     if every is None:
         return Work(f"{jobs}; steps are known once the data are prepared")
     what = f"{jobs}, {names * sum(fold.steps for fold in every):,} steps of {every[0].batch} windows at most"
     if rates is None:
         return Work(what)
-    per_window = 0.0 if config.finetune.frozen else rates.tuned
-    seconds = sum(fold.steps * fold.batch * per_window + fold.predicted * rates.read for fold in every)
-    room = config.split.folds * rates.parameters * _BYTES + sum(f.predicted for f in every) * config.encoder.hidden
-    return Work(what, names * seconds / config.finetune.parallel, names * room + rates.parameters * _CHECKPOINT)
+    seconds = sum(
+        fold.steps * fold.batch * rates.tuned[tuning.batch_size]
+        + (transfer if tuning.frozen else fold.predicted + transfer) * rates.predicted
+        + (fold.looks * fold.validation * rates.clustered if tuning.follow else 0.0)
+        for fold in every
+    )
+    before = embedded(config, every) * rates.read if tuning.frozen else 0.0
+    room = sum(rates.parameters * _BYTES + 2 * fold.test * rates.width * _BYTES for fold in every)
+    return Work(
+        what, before + names * seconds / at_once(tuning.parallel), names * room + rates.parameters * _CHECKPOINT
+    )
 
 
-def _evaluation(config: RunConfig, tested: int | None, rates: Rates | None) -> Work:
+def _evaluation(config: RunConfig, every: list[FoldWork] | None, rates: Rates | None) -> Work:
     what = f"{config.split.folds} folds × {len(config.initialisations) + 1} models, SCCS and NMI before and after"
-    if rates is None or tested is None:
+    if rates is None or every is None:
         return Work(what)
-    return Work(what, 2 * tested * len(config.initialisations) * rates.clustered)
+    clustered = 2 * sum(fold.test for fold in every) * len(config.initialisations)
+    return Work(what, _COMPILED + clustered * rates.clustered)
 
 
 def _search(config: RunConfig, rates: Rates | None) -> Work:
@@ -146,34 +210,8 @@ def _search(config: RunConfig, rates: Rates | None) -> Work:
     return Work(what, config.search.trials * phase.steps * phase.windows_per_step * per_window)
 
 
-def _total(works: list[Work]) -> str:
-    if not works:
-        return "Nothing is left to do."
-    known = [work.seconds for work in works if work.seconds is not None]
-    unknown = " and what is not known yet" if len(known) < len(works) else ""
-    free = shutil.disk_usage(runs.ROOT).free
-    return (
-        f"Left: {_duration(sum(known))}{unknown}; {_size(sum(work.room for work in works))} of disk, {_size(free)} are "
-        "free.\nTimes are those of a few real steps just taken here on random sequence, scaled up: good to a factor of "
-        "two. Early stopping makes fine-tuning shorter."
-    )
-
-
-def _count(number: int | None) -> str:
-    return "the" if number is None else f"{number:,}"
-
-
-def _duration(seconds: float | None) -> str:
-    """In the largest unit that leaves a number above 1."""
-    if seconds is None:
-        return _UNKNOWN
-    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 1.5 * length:
-            return f"about {seconds / length:.1f} {unit}"
-    return f"about {max(1, round(seconds))} s"
-
-
-def _size(room: float) -> str:
+def size_words(room: float) -> str:
+    """Bytes in the largest unit that leaves a number of at least 1."""
     for unit, length in (("GB", 1e9), ("MB", 1e6)):
         if room >= length:
             return f"{room / length:.1f} {unit}"

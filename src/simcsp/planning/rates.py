@@ -1,7 +1,8 @@
 """How fast this machine is, by a few real steps on random sequence with a fresh encoder of the shape asked for."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -9,64 +10,89 @@ from typing import cast
 import numpy as np
 import torch
 from accelerate import Accelerator
+from torch import nn
 from transformers import PreTrainedModel
 
-from simcsp.config import PhaseConfig, RunConfig, ViewConfig
+from simcsp.config import FinetuneConfig, OptimiserConfig, PhaseConfig, RunConfig, ViewConfig
 from simcsp.datasets.corpus import Corpus, Drawn
+from simcsp.metrics.layers import Sites, embedding_scores
 from simcsp.metrics.nmi import nmi
 from simcsp.model.embedding import classify
 from simcsp.model.encoder import SCRATCH, SiteClassifier, load_encoder, random_encoder
-from simcsp.model.objectives import ClassificationObjective, PretrainingObjective
-from simcsp.model.splicebert import published_name
+from simcsp.model.objectives import ClassificationObjective, HeadObjective, PretrainingObjective
+from simcsp.model.splicebert import needs_fetching, published_name
 from simcsp.sequence.alphabet import FIRST_NUCLEOTIDE, T, Tokens, with_special_tokens
 from simcsp.stages import stage_folder
-from simcsp.training.batches import PretrainingBatches
-from simcsp.training.gradients import InChunks, in_one_pass
+from simcsp.training.batches import Batch, PretrainingBatches
+from simcsp.training.gradients import Backward, InChunks, in_one_pass
 from simcsp.training.optimiser import make_optimiser
+from simcsp.training.workers import threads_of_each
 
-_TOKENS = 4096  # of a timed step, at most: a step of many windows takes as much longer as it has more of them
+_TOKENS = {"cpu": 1 << 12, "cuda": 1 << 16}  # of a timed step, at most: one of more takes as much longer
 _SECONDS, _STEPS = 1.0, 5  # of timing, at most
 _CLUSTERED = 400  # vectors
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Seconds, here and now.
+    """Seconds, here and now, and what the encoder is like.
 
     Attributes:
         trained: (has MLM, has SimCSP) → per window read in pre-training, forward and backward.
-        tuned: per window of a step of fine-tuning.
-        read: per window that is embedded or predicted.
+        tuned: windows of a step → per window of a step of fine-tuning, in one of its processes.
+        predicted: per window that one of them predicts.
+        read: per window that is embedded.
         clustered: per window of one NMI.
+        scored: per window of SCCS, NMI and linear probe of one embedding.
         parameters: of the encoder.
+        layers: of the encoders that pre-training leaves.
+        width: of an embedding.
     """
 
     trained: dict[tuple[bool, bool], float]
-    tuned: float
+    tuned: dict[int, float]
+    predicted: float
     read: float
     clustered: float
+    scored: float
     parameters: int
+    layers: int
+    width: int
 
 
-def measured_rates(config: RunConfig, accelerator: Accelerator) -> Rates | None:
-    """Time every kind of step that the run takes; none if its encoder is a checkpoint that is not here."""
+def measured_rates(configs: Sequence[RunConfig], accelerator: Accelerator) -> Rates | None:
+    """Time every kind of step that some runs take; none if their encoder is a checkpoint that is not here.
+
+    Args:
+        configs: one run, or those of a study, which differ in seeds and in what fine-tuning learns from.
+        accelerator: device and precision.
+    """
+    config = configs[0]
     if (encoder := _encoder(config)) is None:
         return None
+    how, tuning, window = config.encoder, config.finetune, config.data.window
     rng = np.random.default_rng(0)
-    windows = _windows(min(config.finetune.batch_size, _fit(config.data.window)), config.data.window, rng)
-    kinds = {(phase.has_mlm, phase.has_contrast): phase for phase in _phases(config)}
-    trained = {kind: _trained(config, phase, accelerator) for kind, phase in kinds.items()}
-    how = config.encoder
     classifier = SiteClassifier(encoder, pooling=how.pooling, layer=how.layer, dropout=0.0, seed=0)
-    classifier.to(accelerator.device)
-    vectors = rng.normal(size=(_CLUSTERED, 16)).astype(np.float32)
-    labels = np.arange(_CLUSTERED, dtype=np.uint8) % 2
+    windows = _windows(_fit(window, accelerator), window, rng)
+    kinds = {(phase.has_mlm, phase.has_contrast): phase for phase in _phases(config)}
+    with _threads(threads_of_each(tuning.parallel)):
+        sizes = {one.finetune.batch_size for one in configs}
+        tuned = {size: _tuned(classifier, windows[:size], tuning, accelerator) for size in sizes}
+        predicted = _read(classifier, windows, accelerator)
+    width = classifier.output.in_features
+    vectors = rng.normal(size=(_CLUSTERED, width)).astype(np.float32)
+    label = np.arange(_CLUSTERED, dtype=np.uint8) % 2
+    sites = Sites(label, np.zeros_like(label), np.arange(_CLUSTERED).astype(str))
     return Rates(
-        trained=trained,
-        tuned=_tuned(classifier, windows, config, accelerator),
-        read=_seconds(lambda: classify(classifier, windows, accelerator)) / len(windows),
-        clustered=_seconds(lambda: nmi(vectors, labels, np.zeros_like(labels), config.nmi, 0)) / _CLUSTERED,
+        trained={kind: _trained(config, phase, accelerator) for kind, phase in kinds.items()},
+        tuned=tuned,
+        predicted=predicted,
+        read=_read(classifier, windows, accelerator),
+        clustered=_seconds(lambda: nmi(vectors, sites.label, sites.site_type, config.nmi, 0)) / _CLUSTERED,
+        scored=_seconds(lambda: embedding_scores(vectors, sites, config.nmi, 0)) / _CLUSTERED,
         parameters=encoder.num_parameters(),
+        layers=encoder.config.num_hidden_layers - (0 if _baseline(config).exists() else how.drop_layers),
+        width=width,
     )
 
 
@@ -76,50 +102,66 @@ def _trained(config: RunConfig, phase: PhaseConfig, accelerator: Accelerator) ->
     assert encoder is not None  # noqa: S101 - it was there a moment ago
     longest = max(config.pretrain.lengths or (config.data.window,))
     few = replace(
-        phase, batch_size=max(2, min(phase.batch_size, _fit(longest))), positives="window", hard_negative_weight=1.0,
-        views=ViewConfig(), chunk=0,
+        phase, batch_size=max(2, min(phase.batch_size, _fit(longest, accelerator))), positives="window",
+        hard_negative_weight=1.0, views=ViewConfig(), chunk=0,
     )  # fmt: skip
     objective = PretrainingObjective(encoder, few, pooling=config.encoder.pooling, layer=config.encoder.layer)
-    objective.to(accelerator.device).train()
     settings = replace(config.pretrain, lengths=None)
     batch = PretrainingBatches(cast("Corpus", _RandomCorpus(longest)), few, settings, seed=0)(0)
-    batch = {name: part.to(accelerator.device) for name, part in batch.items()}
-    optimiser = make_optimiser(objective, few)
     backward = InChunks(objective, 0, few.batch_size, accelerator)
+    return _stepped(objective, batch, few, accelerator, backward) / few.windows_per_step
+
+
+def _tuned(classifier: SiteClassifier, windows: Tokens, tuning: FinetuneConfig, accelerator: Accelerator) -> float:
+    """Seconds per window: of the classifier or, with a frozen encoder, of its head alone."""
+    label = torch.arange(len(windows)) % 2
+    if tuning.frozen:
+        embedding = torch.randn(len(windows), classifier.output.in_features)
+        seconds = _stepped(HeadObjective(classifier), {"embedding": embedding, "label": label}, tuning, accelerator)
+    else:
+        tokens = torch.from_numpy(with_special_tokens(windows))
+        objective = ClassificationObjective(classifier)
+        seconds = _stepped(objective, {"tokens": tokens, "label": label}, tuning, accelerator)
+    return seconds / len(windows)
+
+
+def _stepped(
+    objective: nn.Module,
+    batch: Batch,
+    settings: OptimiserConfig,
+    accelerator: Accelerator,
+    backward: Backward = in_one_pass,
+) -> float:
+    """Seconds of a step of training."""
+    objective.to(accelerator.device).train()
+    batch = {name: part.to(accelerator.device) for name, part in batch.items()}
+    optimiser = make_optimiser(objective, settings)
 
     def step() -> None:
         backward(objective, batch, accelerator, 0, 0)
+        accelerator.clip_grad_norm_(objective.parameters(), settings.max_grad_norm)
         optimiser.step()
         optimiser.zero_grad()
 
-    return _seconds(step) / few.windows_per_step
+    return _seconds(step)
 
 
-def _tuned(classifier: SiteClassifier, windows: Tokens, config: RunConfig, accelerator: Accelerator) -> float:
-    objective = ClassificationObjective(classifier)
-    objective.train()
-    optimiser = make_optimiser(objective, config.finetune)
-    tokens = torch.from_numpy(with_special_tokens(windows)).to(accelerator.device)
-    batch = {"tokens": tokens, "label": (torch.arange(len(windows)) % 2).to(accelerator.device)}
-
-    def step() -> None:
-        in_one_pass(objective, batch, accelerator, 0, 0)
-        optimiser.step()
-        optimiser.zero_grad()
-
-    return _seconds(step) / len(windows)
+def _read(classifier: SiteClassifier, windows: Tokens, accelerator: Accelerator) -> float:
+    return _seconds(lambda: classify(classifier, windows, accelerator)) / len(windows)
 
 
 def _encoder(config: RunConfig) -> PreTrainedModel | None:
-    """Of the right shape, with random weights; nothing is fetched for it."""
-    baseline = stage_folder(config, "pretrain") / "baseline"
-    if baseline.exists():
-        return random_encoder(baseline, dropout=config.encoder.dropout, seed=0)
-    if config.encoder.init == SCRATCH:
-        return load_encoder(config.encoder, config.longest_input, 0)
-    if published_name(config.encoder.init) or not Path(config.encoder.init).exists():
+    """Of the right shape; nothing is fetched for it."""
+    init, dropout = config.encoder.init, config.encoder.dropout
+    if _baseline(config).exists():
+        return random_encoder(_baseline(config), dropout=dropout, seed=0)
+    if needs_fetching(init) or (init != SCRATCH and not Path(init).exists() and not published_name(init)):
         return None
-    return random_encoder(Path(config.encoder.init), dropout=config.encoder.dropout, seed=0)
+    return load_encoder(config.encoder, config.longest_input, 0)
+
+
+def _baseline(config: RunConfig) -> Path:
+    return stage_folder(config, "pretrain") / "baseline"
 
 
 class _RandomCorpus:
@@ -143,9 +185,19 @@ def _windows(count: int, length: int, rng: np.random.Generator) -> Tokens:
     return rng.integers(FIRST_NUCLEOTIDE, T, size=(count, length), dtype=np.uint8, endpoint=True)
 
 
-def _fit(length: int) -> int:
+def _fit(length: int, accelerator: Accelerator) -> int:
     """Windows of a timed step."""
-    return max(1, _TOKENS // (length + 2))
+    return max(1, _TOKENS[accelerator.device.type] // (length + 2))
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _seconds(work: Callable[[], object]) -> float:

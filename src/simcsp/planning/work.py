@@ -30,11 +30,34 @@ class PhaseWork:
 
 @dataclass(frozen=True)
 class FoldWork:
-    """One fold from one initialisation: steps at most, windows of a step, and windows predicted in all."""
+    """One fold from one initialisation, in windows.
+
+    Attributes:
+        steps: optimiser steps, at most.
+        batch: of a step.
+        train: that are used.
+        validation: likewise.
+        test: likewise.
+        looks: at the validation windows, at most: before the first step, after every epoch, with the model that was
+            kept.
+    """
 
     steps: int
     batch: int
-    predicted: int
+    train: int
+    validation: int
+    test: int
+    looks: int
+
+    @property
+    def windows(self) -> int:
+        """All that it uses."""
+        return self.train + self.validation + self.test
+
+    @property
+    def predicted(self) -> int:
+        """Those that the encoder reads besides training on them, the test windows before it and after it."""
+        return self.looks * self.validation + 2 * self.test
 
 
 def phases(config: RunConfig) -> list[PhaseWork]:
@@ -57,11 +80,29 @@ def folds(config: RunConfig, sizes: Sequence[int]) -> list[FoldWork]:
     found = []
     for fold in range(config.split.folds):
         train, validation, test = (sum(sizes[part] for part in parts) for parts in fold_parts(config.split.folds, fold))
-        validation = min(validation, tuning.validation or validation)
         used = min(train, tuning.labels or train)
-        looks = tuning.epochs + 2  # before the first step, after every epoch, and with the model that was kept
-        found.append(FoldWork(tuning.steps(train), min(tuning.batch_size, used), looks * validation + 2 * test))
+        found.append(
+            FoldWork(
+                steps=tuning.steps(train),
+                batch=min(tuning.batch_size, used),
+                train=used,
+                validation=min(validation, tuning.validation or validation),
+                test=test,
+                looks=tuning.epochs + 2,
+            )
+        )
     return found
+
+
+def embedded(config: RunConfig, every: Sequence[FoldWork]) -> int:
+    """Windows that frozen encoders embed before the first fold.
+
+    An encoder reads those of all folds at once, each is tested in one of them; a random start is another one in every
+    fold.
+    """
+    random = "random" in config.initialisations
+    once = (len(config.initialisations) - random) * sum(fold.test for fold in every)
+    return once + random * sum(fold.windows for fold in every)
 
 
 def _phase(name: str, phase: PhaseConfig, tokens: int) -> PhaseWork:

@@ -56,7 +56,17 @@ def run_jobs(jobs: Sequence[Job], work: Work[Job], parallel: int, bar: "tqdm[Non
             bar.set_description(f"finetune: {job}")
             work(job, bar)
     elif jobs:
-        _Workers(min(parallel, len(jobs)), max(1, torch.get_num_threads() // parallel)).run(jobs, work, bar)
+        _Workers(min(parallel, len(jobs)), threads_of_each(parallel)).run(jobs, work, bar)
+
+
+def threads_of_each(parallel: int) -> int:
+    """Threads of each of so many processes: its share of this one's."""
+    return max(1, torch.get_num_threads() // parallel)
+
+
+def at_once(parallel: int) -> int:
+    """How many of so many processes have a GPU of their own or, without any, a thread; the others only share them."""
+    return min(parallel, torch.cuda.device_count() or torch.get_num_threads())
 
 
 class _Workers:
