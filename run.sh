@@ -175,7 +175,7 @@ tensorboard_here() {
     exec tensorboard --logdir runs --bind_all --port 6006 --samples_per_plugin images=100
   fi
   [[ -x .venv/bin/tensorboard ]] || setup
-  echo "TensorBoard: $address/#custom_scalars (Ctrl-C ends it)"
+  echo "TensorBoard: $address/#custom_scalars&_smoothingWeight=0 (Ctrl-C ends it)"
   exec .venv/bin/tensorboard --logdir runs --host 127.0.0.1 --port "$PORT" --samples_per_plugin images=100
 }
 
@@ -224,7 +224,7 @@ start_container() {
       --volume "$PWD/configs:/workspace/configs" --volume "$PWD/src:/workspace/src" \
       "$image" >/dev/null
   fi
-  echo "TensorBoard: http://$(docker port "$container" 6006 | head -n 1)/#custom_scalars"
+  echo "TensorBoard: http://$(docker port "$container" 6006 | head -n 1)/#custom_scalars&_smoothingWeight=0"
   echo "A shell in it, for pretrain.sh and finetune.sh: bash run.sh shell"
 }
 

@@ -57,10 +57,10 @@ pytestmark = pytest.mark.slow
 Stage = Callable[..., None]
 
 
-def blank(*_: Any) -> Figure:
+def blank(*_: Any) -> dict[str, Figure]:
     figure = Figure(figsize=(1, 1))
     figure.subplots()
-    return figure
+    return {"by label": figure}
 
 
 def scored_once() -> Callable[..., list[dict[str, Any]]]:
@@ -83,7 +83,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr(runs, "ROOT", root)
         patch.setattr(prepare, "CACHE", root / "cache")
         patch.setattr(runs, "lock", lambda folder: None)
-        patch.setattr(pretraining, "umap_figure", blank)
+        patch.setattr(pretraining, "umap_figures", blank)
         patch.setattr(embed, "umap_layout", lambda vectors, seed: vectors[:, :2])
         patch.setattr(embed, "layer_scores", scored_once())
         patch.chdir(root)

@@ -311,7 +311,7 @@ def test_tensorboard_shows_what_metrics_jsonl_says(finished: Path) -> None:
     assert {tag.split("/")[0] for tag in events.Tags()["scalars"]} == {
         "at a glance", "clusters", "contrast", "embedding", "masked language model", "optimiser", "speed",
     }  # fmt: skip
-    assert [event.step for event in events.Images("umap/layer 1")] == [0, 10, 20]
+    assert [event.step for event in events.Images("umap/layer 1 by label")] == [0, 10, 20]
     assert (folder / "projector_config.pbtxt").exists()
     for stage in ("pretrain", "finetune"):
         shown = EventAccumulator(str(finished / "runs" / "tiny" / stage / OVERVIEW)).Reload()

@@ -1,6 +1,6 @@
 from collections.abc import Mapping
 from io import BytesIO
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -107,6 +107,17 @@ def test_boxes_show_every_fold_of_every_model() -> None:
     assert is_drawn(figure)
 
 
+def test_names_of_many_models_do_not_cover_each_other() -> None:
+    for models in (5, 8, 9, 20):
+        names = [*TITLES, *(f"contrast-{step}" for step in range(100, 2000, 100))][:models]
+        figure = f1_boxplot({name: [0.8, 0.9] for name in names})
+        figure.savefig(BytesIO(), format="rgba", dpi=100)
+        boxes = [text.get_window_extent() for text in figure.axes[0].get_xticklabels()]
+        if models < 9:
+            assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+        assert figure.get_figwidth() < 14
+
+
 def test_a_single_fold_and_an_unknown_model_are_drawn_too() -> None:
     assert is_drawn(f1_boxplot({"baseline": [0.9], "mine": [0.8]}))
 
@@ -164,16 +175,39 @@ def test_layouts_are_drawn_by_label_above_and_by_cluster_below(
     layout: NDArray[np.float64], models: tuple[str, ...]
 ) -> None:
     clusters = np.arange(40) % 3
-    figure = umap_panels(dict.fromkeys(models, layout), LABEL, SITE, dict.fromkeys(models, clusters))
+    layouts = {name: layout + place for place, name in enumerate(models)}
+    figure = umap_panels(layouts, LABEL, SITE, dict.fromkeys(models, clusters))
     assert len(figure.axes) == 2 * len(models)
     assert labelled(figure)
     above, below = figure.axes[: len(models)], figure.axes[len(models) :]
     assert [axes.get_title() for axes in above] == [TITLES[name] for name in models]
     assert all(sum(len(np.asarray(c.get_offsets())) for c in axes.collections) == 40 for axes in figure.axes)
     assert [text.get_text() for text in below[0].texts] == ["0", "1", "2"]
-    (legend,) = filter(None, (axes.get_legend() for axes in figure.axes))
+    (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["decoy GT", "donor", "decoy AG", "acceptor"]
     assert is_drawn(figure)
+
+
+def test_a_checkpoint_that_is_best_twice_is_drawn_once_under_both_names(
+    layout: NDArray[np.float64], layers: pd.DataFrame
+) -> None:
+    models, one = ("baseline", "best_sccs", "best_nmi"), np.zeros(40, dtype=int)
+    layouts = {"baseline": layout + 1, "best_sccs": layout, "best_nmi": layout.copy()}
+    panels = umap_panels(layouts, LABEL, SITE, dict.fromkeys(models, one))
+    assert [axes.get_title() for axes in panels.axes[:2]] == ["BASELINE", "BEST_SCCS = BEST_NMI"]
+    other = {**dict.fromkeys(models, one), "best_nmi": one + 1}
+    assert len(umap_panels(layouts, LABEL, SITE, other).axes) == 6, "clusters differ"
+
+    scores = {"baseline": LABEL * 0.6, "best_sccs": LABEL * 0.7, "best_nmi": LABEL * 0.7}
+    legend = score_curves({name: (LABEL, score) for name, score in scores.items()}).axes[0].get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["BASELINE", "BEST_SCCS = BEST_NMI"]
+
+    first = layers[layers.model == "baseline"]
+    maps = layer_maps(pd.concat([layers, first.assign(model="random")])).axes
+    titles = [axes.get_ylabel() for axes in maps if axes.get_ylabel()]
+    assert titles[0] == "BASELINE =\nrandom start\nlayer"
+    assert len(titles) == layers.model.nunique()
 
 
 def test_every_class_lies_where_its_windows_are(layout: NDArray[np.float64]) -> None:
@@ -186,10 +220,14 @@ def test_every_class_lies_where_its_windows_are(layout: NDArray[np.float64]) -> 
 def test_the_picture_of_a_moment_is_one_layout(monkeypatch: pytest.MonkeyPatch, layout: NDArray[np.float64]) -> None:
     monkeypatch.setattr(figures, "umap_layout", lambda embeddings, seed: layout + embeddings[:, :2] + seed)
     clusters = np.zeros(40, dtype=int)
-    assert len(figures.umap_figure(np.ones((40, 5)), LABEL, SITE, "layer 1", 3).axes) == 1
-    figure = figures.umap_figure(np.ones((40, 5)), LABEL, SITE, "layer 2", 3, clusters)
-    assert [axes.get_title() for axes in figure.axes] == ["layer 2", "by Leiden cluster"]
-    (drawn,) = figure.axes[1].collections
+    assert list(figures.umap_figures(np.ones((40, 5)), LABEL, SITE, "layer 1", 3)) == ["by label"]
+    pictures = figures.umap_figures(np.ones((40, 5)), LABEL, SITE, "layer 2", 3, clusters)
+    assert list(pictures) == ["by label", "by cluster"]
+    for picture in pictures.values():
+        assert picture.axes[0].get_title() == "layer 2"
+        assert (picture.get_size_inches() * picture.dpi).tolist() == [350, 350]
+        assert is_drawn(picture)
+    (drawn,) = pictures["by cluster"].axes[0].collections
     assert np.asarray(drawn.get_offsets()) == pytest.approx(layout + 1 + 3)
 
 

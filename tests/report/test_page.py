@@ -6,6 +6,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
+from PIL import Image
 
 from simcsp.report.figures import f1_boxplot
 from simcsp.report.page import html_page, write_report
@@ -97,6 +99,17 @@ def test_a_picture_is_a_figure_with_a_caption(folder: Path) -> None:
     assert read(page).text["figcaption"] == ['F1 of "every" model']
     assert 'alt="F1 of &quot;every&quot; model"' in page
     assert re.search(r"<figure><img [^>]*><figcaption [^>]*>[^<]*</figcaption></figure>", page)
+
+
+def test_letters_of_all_pictures_are_equally_tall(folder: Path) -> None:
+    figure = Figure(figsize=(3, 2))
+    figure.savefig(folder / "coarse.png", dpi=50)
+    figure.savefig(folder / "fine.png", dpi=200)
+    figure.savefig(folder / "lines.svg")
+    Image.new("RGB", (30, 20)).save(folder / "plain.png")  # says nothing of inches
+    page = html_page("# Sizes\n\n![](coarse.png)\n\n![](fine.png)\n\n![](plain.png)\n\n![](lines.svg)", folder)
+    shown = [re.findall(r'width="(\d+)"', picture) for picture in re.findall(r"<img [^>]*>", page)]
+    assert shown == [["336"], ["336"], ["30"], []]
 
 
 def test_it_is_made_for_dark_screens_and_for_print(folder: Path) -> None:

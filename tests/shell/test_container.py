@@ -33,7 +33,7 @@ def test_container_sees_gpus_shared_memory_and_the_checkout_as_the_caller(gpu_ma
     ):
         assert expected in call
     assert all((here / room).is_dir() for room in ("data", "runs", "configs"))  # docker would make them as root
-    assert "http://127.0.0.1:6006/#custom_scalars\n" in done.stdout
+    assert "http://127.0.0.1:6006/#custom_scalars&_smoothingWeight=0\n" in done.stdout
     assert "bash run.sh shell" in done.stdout
 
 

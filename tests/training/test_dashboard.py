@@ -114,7 +114,8 @@ def browser() -> Iterator[Browser]:
 def test_numbers_are_grouped_and_what_matters_is_first() -> None:
     assert tag_of("validation/f1_donor") == "classification of donors/F1"
     assert tag_of("validation/mlm_loss") == "masked language model/loss, held out"
-    assert tag_of("speed/mfu") == "speed/mfu"
+    assert tag_of("speed/mfu") == "speed/MFU (share of the peak)"
+    assert tag_of("validation/precision_at_1000") == "validation/precision_at_1000"
     names = ["train/loss", "validation/sccs", "validation/nmi", "validation/f1", "validation/auroc", "speed/mfu"]
     assert set(sorted(map(tag_of, names))[:4]) == GLANCE
 
@@ -122,6 +123,7 @@ def test_numbers_are_grouped_and_what_matters_is_first() -> None:
 def test_the_page_has_loss_sccs_nmi_and_f1_side_by_side(tmp_path: Path) -> None:
     write_overview(tmp_path, RunConfig())
     first, *others = shown_layout(tmp_path).category
+    assert first.title.startswith("Loss, SCCS, NMI, F1 (")
     assert [chart.title for chart in first.chart] == ["Loss (training)", "SCCS", "NMI", "F1 (validation)"]
     assert {tag.rstrip("$") for chart in first.chart for tag in chart.multiline.tag} == GLANCE
     assert [category.title for category in others] == ["Pre-training", "Fine-tuning"]
@@ -159,7 +161,7 @@ def test_tensorboard_serves_one_page_and_curves_without_what_was_undone(address:
     assert runs["demo/pretrain/phase-contrast"] == sorted([*GLANCE - {"at a glance/F1"}, tag_of("train/mlm_loss")])
     assert runs["demo/finetune/random/fold-0"] == ["at a glance/F1", "at a glance/loss"]
     categories = asked(address, "plugin/custom_scalars/layout")["category"]
-    assert [(c["title"], len(c["chart"])) for c in categories] == [
+    assert [(c["title"].partition(" (")[0], len(c["chart"])) for c in categories] == [
         ("Loss, SCCS, NMI, F1", 4), ("Pre-training", 4), ("Fine-tuning", 4),
     ]  # fmt: skip
     wanted = f"tag={quote('at a glance/loss$')}&run={quote('demo/pretrain/phase-contrast')}"

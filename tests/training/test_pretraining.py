@@ -37,12 +37,12 @@ PHASE = PhaseConfig(steps=4, batch_size=4, evaluate_every=2, save_every=2, contr
 def no_layout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures without the seconds that UMAP takes to compile."""
 
-    def blank(*_: Any) -> Figure:
+    def blank(*_: Any) -> dict[str, Figure]:
         figure = Figure(figsize=(1, 1))
         figure.subplots()
-        return figure
+        return {"by label": figure}
 
-    monkeypatch.setattr(pretraining, "umap_figure", blank)
+    monkeypatch.setattr(pretraining, "umap_figures", blank)
 
 
 @pytest.fixture(scope="module")
@@ -128,8 +128,8 @@ def test_every_moment_has_a_picture_and_the_last_one_the_projector(
         ("decoy AG", "decoy", "acceptor", "x"),
     }
     events = EventAccumulator(str(tmp_path)).Reload()
-    assert events.Tags()["images"] == ["umap/layer 1"]
-    assert [event.step for event in events.Images("umap/layer 1")] == [0, 4]
+    assert events.Tags()["images"] == ["umap/layer 1 by label"]
+    assert [event.step for event in events.Images("umap/layer 1 by label")] == [0, 4]
 
 
 def test_every_layer_is_drawn_and_the_pooled_one_with_its_clusters(
@@ -139,15 +139,18 @@ def test_every_layer_is_drawn_and_the_pooled_one_with_its_clusters(
     encoder = load_encoder(config.encoder, 14, seed=0)
     drawn: dict[str, tuple[np.ndarray, bool]] = {}
 
-    def picture(vectors: np.ndarray, label: Any, site: Any, title: str, seed: int, clusters: Any) -> Figure:
+    def picture(vectors: np.ndarray, label: Any, site: Any, title: str, seed: int, clusters: Any) -> dict[str, Figure]:
         drawn[title] = (vectors, clusters is not None)
-        return Figure(figsize=(1, 1))
+        return {how: Figure(figsize=(1, 1)) for how in ("by label", "by cluster")[: 1 if clusters is None else 2]}
 
-    monkeypatch.setattr(pretraining, "umap_figure", picture)
+    monkeypatch.setattr(pretraining, "umap_figures", picture)
     with RunLog(tmp_path, 0) as log:
         SelectionMeasure(encoder, selection, config, accelerator, last_step=9)(7, log)
     assert list(drawn) == [f"layer {layer} of 3, step 7" for layer in (1, 2, 3)]
     assert [clustered for _, clustered in drawn.values()] == [False, True, False]
+    assert EventAccumulator(str(tmp_path)).Reload().Tags()["images"] == [
+        "umap/layer 1 by label", "umap/layer 2 by label", "umap/layer 2 by cluster", "umap/layer 3 by label",
+    ]  # fmt: skip
     rows = np.random.default_rng(config.seed).permutation(60)
     for layer, (vectors, _) in enumerate(drawn.values(), start=1):
         wanted = embed(encoder, selection.tokens[rows], pooling="site", layer=layer, accelerator=accelerator)

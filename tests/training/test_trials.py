@@ -8,6 +8,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from simcsp import storage
 from simcsp.config import (
@@ -123,6 +125,23 @@ def test_a_trial_is_worth_its_best_sccs_after_step_0(make_search: Callable[[Cour
     result = search.run_next()
     assert result == TrialResult(0, "complete", result.settings, 0.4, values)
     assert search.finished() == [result]
+
+
+def test_tensorboard_tells_trials_and_settings_apart_by_short_names(make_search: Callable[[Course], Search]) -> None:
+    search = make_search(lambda config, step: step / 10)
+    for number in range(2):
+        settings = search.run_next().settings
+        events = EventAccumulator(str(search.folder / f"trial-00{number}")).Reload()
+        stored = {name: data.plugin_data.content for name, data in events.summary_metadata.items() if "hparams" in name}
+        page = HParamsPluginData.FromString(stored["_hparams_/experiment"]).experiment
+        trial = HParamsPluginData.FromString(stored["_hparams_/session_start_info"]).session_start_info
+        assert trial.group_name == f"trial {number} (demo)"
+        assert {column.name for column in page.hparam_infos} == set(trial.hparams) == set(settings)
+        assert {column.display_name for column in page.hparam_infos} == {
+            "learning rate", "temperature", "batch size", "mlm weight", "dropout", "drop layers", "pooling",
+        }  # fmt: skip
+        (metric,) = page.metric_infos
+        assert [event.value for event in events.Scalars(metric.name.tag)] == pytest.approx([0.4])
 
 
 @pytest.mark.parametrize("baseline", [0.0, 0.95])

@@ -71,7 +71,8 @@ def _fine_tuned_section(table: pd.DataFrame, sites: pd.DataFrame, comparisons: S
         "windows; in brackets, those of the same encoder before fine-tuning. Every window outside the selection "
         "part is tested once, by a model that was fine-tuned on no window of its group.",
         "![F1 on the test part, one point per fold, for every initialisation](f1.png)",
-        "![ROC and precision–recall curves of the test windows of all folds together](curves.png)",
+        "![ROC and precision–recall curves of the test windows of all folds together; an equals sign joins the names "
+        "of one checkpoint](curves.png)",
         "### Against BASELINE",
         comparison_table(comparisons),
         "Differences are paired over folds; intervals and p values are of the corrected resampled t test (Nadeau "

@@ -191,7 +191,7 @@ def _draw_scores(axes: Axes, windows: pd.DataFrame) -> None:
 
 def _draw_kinds(axes: Axes, windows: pd.DataFrame, colour: str, *, key: bool) -> None:
     kinds = sorted(windows[colour].unique())
-    if colour == "window":
+    if set(kinds) <= set(CLASSES):
         palette = CLASSES
         kinds = [kind for kind in CLASSES if kind in kinds]
     elif len(kinds) <= len(_QUALITATIVE):
@@ -204,7 +204,7 @@ def _draw_kinds(axes: Axes, windows: pd.DataFrame, colour: str, *, key: bool) ->
     if colour == "cluster":
         for kind, rows in windows.groupby("cluster"):
             place = (rows.umap_1.median(), rows.umap_2.median())
-            name = axes.annotate(str(kind), place, ha="center", va="center", fontsize=8, fontweight="bold")
+            name = axes.annotate(str(kind), place, (4, 3), textcoords="offset points", fontsize=8, fontweight="bold")
             name.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
     elif key:
         spots = [Line2D([], [], linestyle="", marker="o", color=palette[kind], label=str(kind)) for kind in kinds]

@@ -1,6 +1,7 @@
 """Figures as functions of numbers; colours are those of Okabe and Ito, told apart by colour-blind readers."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 import matplotlib as mpl
@@ -10,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve, roc_curve
 
@@ -43,6 +45,8 @@ TITLES = {
     "logistic_regression": "logistic regression",
 }
 LAYER_SCORES = {"sccs": "SCCS", "nmi": "NMI", "probe_auroc": "linear probe, AUROC"}
+_TENSORBOARD = (3.5, 3.5)
+_FEW = 8  # models whose names have room side by side
 _LINES = {"logistic_regression": "--", CNN: ":", "random": "-."}  # of what is not pre-trained
 _CLASSES = (
     ("decoy GT", 0, 0, SKY, "o"),
@@ -53,7 +57,11 @@ _CLASSES = (
 
 mpl.rcParams.update(
     {
-        "font.size": 9,
+        "font.size": 10,
+        "axes.titlesize": 11,
+        "xtick.labelsize": 9,
+        "ytick.labelsize": 9,
+        "legend.fontsize": 9,
         "axes.spines.top": False,
         "axes.spines.right": False,
         "legend.frameon": False,
@@ -67,17 +75,23 @@ Scores = Mapping[str, Sequence[float]]
 
 def f1_boxplot(f1: Scores) -> Figure:
     """F1 on the test part of every fold, one box per model."""
-    figure = Figure(figsize=(1.3 * len(f1) + 1.2, 3.4))
-    axes = figure.subplots()
     names = list(f1)
+    crowded = len(names) > _FEW
+    figure = Figure(figsize=((0.6 if crowded else 1.05) * len(names) + 1.2, 3.4))
+    axes = figure.subplots()
     boxes = axes.boxplot([f1[name] for name in names], widths=0.5, showfliers=False, medianprops={"color": BLACK})
     for line in (*boxes["boxes"], *boxes["whiskers"], *boxes["caps"]):
         line.set_color("0.6")
     for place, name in enumerate(names, start=1):
         spread = np.linspace(-0.12, 0.12, len(f1[name])) if len(f1[name]) > 1 else np.zeros(1)
         axes.plot(place + spread, f1[name], "o", color=COLOURS.get(name, "0.3"), markersize=5, alpha=0.9)
-    axes.set_xticks(range(1, len(names) + 1), [TITLES.get(name, name).replace(" ", "\n") for name in names])
-    axes.set_ylabel("F1 on the test part (one point per fold)")
+    titles = [TITLES.get(name, name) for name in names]
+    axes.set_xticks(range(1, len(names) + 1), titles if crowded else [fill(title, 11) for title in titles])
+    if crowded:
+        axes.tick_params("x", rotation=40)
+        for text in axes.get_xticklabels():
+            text.set(ha="right", rotation_mode="anchor")
+    axes.set_ylabel("F1 on the test part, one point per fold")
     axes.grid(axis="y", color="0.92")
     return figure
 
@@ -89,13 +103,13 @@ def pretraining_curves(phases: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]
         phases: name and metric records of each phase, in order.
         best: metric name → step of the last phase whose model was kept.
     """
-    figure = Figure(figsize=(9.6, 3.0))
+    figure = Figure(figsize=(7.4, 2.7))
     panels = (
-        ("validation/sccs", "SCCS (Spearman)", ORANGE),
-        ("validation/nmi", "NMI", GREEN),
-        ("validation/mlm_loss", "held-out MLM loss (nats per base)", BLUE),
+        ("validation/sccs", "SCCS", "Spearman's ρ", ORANGE),
+        ("validation/nmi", "NMI", "mean over site types", GREEN),
+        ("validation/mlm_loss", "MLM loss, held out", "nats per base", BLUE),
     )
-    for axes, (metric, label, colour) in zip(figure.subplots(1, 3), panels, strict=True):
+    for axes, (metric, title, label, colour) in zip(figure.subplots(1, 3), panels, strict=True):
         start = 0
         for name, records in phases:
             points = [(start + r["step"], r[metric]) for r in records if metric in r]
@@ -111,6 +125,7 @@ def pretraining_curves(phases: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]
             start += max((r["step"] for r in records), default=0)
         axes.set_xlabel("pre-training step")
         axes.set_ylabel(label)
+        axes.set_title(title, pad=16)
         axes.grid(color="0.92")
     return figure
 
@@ -121,72 +136,81 @@ def umap_panels(
     site_type: NDArray[np.uint8],
     clusters: Mapping[str, NDArray[np.integer]],
 ) -> Figure:
-    """Layouts coloured by label (above) and by Leiden cluster (below), one column per model."""
-    figure = Figure(figsize=(3.3 * len(layouts), 6.4))
-    rows = figure.subplots(2, len(layouts), squeeze=False)
-    for column, (name, layout) in enumerate(layouts.items()):
-        _scatter_labels(rows[0][column], layout, label, site_type)
-        _scatter_clusters(rows[1][column], layout, clusters[name])
-        rows[0][column].set_title(TITLES.get(name, name), fontsize=10)
-    rows[0][0].legend(markerscale=2.5, loc="best", handletextpad=0.1)
+    """Layouts coloured by label (above) and by Leiden cluster (below), one column per model; equals share one."""
+    titles = _titles({name: layout.tobytes() + clusters[name].tobytes() for name, layout in layouts.items()})
+    side = float(np.clip(7.4 / len(titles), 2.5, 3.4))
+    figure = Figure(figsize=(side * len(titles), 1.7 * side))
+    rows = figure.subplots(2, len(titles), squeeze=False)
+    for column, (name, title) in enumerate(titles.items()):
+        _scatter_labels(rows[0][column], layouts[name], label, site_type)
+        _scatter_clusters(rows[1][column], layouts[name], clusters[name])
+        rows[0][column].set_title(title)
+    _name_classes(figure, rows[0][0], ncols=min(4, 2 * len(titles)))
     rows[0][0].set_ylabel("by label\nUMAP 2")
     rows[1][0].set_ylabel("by Leiden cluster\nUMAP 2")
     return figure
 
 
-def umap_figure(
+def umap_figures(
     embeddings: NDArray[np.floating],
     label: NDArray[np.uint8],
     site_type: NDArray[np.uint8],
     title: str,
     seed: int,
     clusters: NDArray[np.integer] | None = None,
-) -> Figure:
-    """The picture of one moment of training: one layout coloured by label and, beside it, by cluster if given."""
+) -> dict[str, Figure]:
+    """The pictures of one moment of training: one layout ``by label`` and, if clusters are given, ``by cluster``.
+
+    Each is as wide as TensorBoard shows a picture, which it would shrink without smoothing.
+    """
     layout = umap_layout(embeddings, seed)
-    figure = Figure(figsize=(4.2 if clusters is None else 8.4, 4.2))
-    panels = figure.subplots(1, 1 if clusters is None else 2, squeeze=False)[0]
-    _scatter_labels(panels[0], layout, label, site_type)
-    panels[0].legend(markerscale=2.5, loc="best", handletextpad=0.1)
-    panels[0].set(title=title, ylabel="UMAP 2")
+    pictures = {"by label": Figure(figsize=_TENSORBOARD, dpi=100)}
+    axes = pictures["by label"].subplots()
+    _scatter_labels(axes, layout, label, site_type)
+    _name_classes(pictures["by label"], axes, ncols=4)
     if clusters is not None:
-        _scatter_clusters(panels[1], layout, clusters)
-        panels[1].set(title="by Leiden cluster")
-    return figure
+        pictures["by cluster"] = Figure(figsize=_TENSORBOARD, dpi=100)
+        _scatter_clusters(pictures["by cluster"].subplots(), layout, clusters)
+    for picture in pictures.values():
+        picture.axes[0].set(title=title, ylabel="UMAP 2")
+    return pictures
 
 
 def layer_maps(layers: pd.DataFrame) -> Figure:
     """Heat maps of layers × poolings: one row of maps per encoder, one column per score.
 
-    Colours of one score mean the same for every encoder; the best cell of a map has a frame.
+    Colours of one score mean the same for every encoder; the best cell of a map has a frame. Equals share a row.
 
     Args:
         layers: ``model``, ``layer``, ``pooling`` and the scores of `LAYER_SCORES`, in the order to be drawn.
     """
-    models = list(dict.fromkeys(layers.model))
+    scores = layers.groupby("model", sort=False)[list(LAYER_SCORES)]
+    titles = _titles({model: table.to_numpy().tobytes() for model, table in scores})
     height = 0.5 + 0.25 * layers.layer.nunique()
-    figure = Figure(figsize=(8.6, 0.8 + height * len(models)))
-    axes = figure.subplots(len(models), len(LAYER_SCORES), squeeze=False)
+    figure = Figure(figsize=(8.0, 0.9 + height * len(titles)))
+    axes = figure.subplots(len(titles), len(LAYER_SCORES), squeeze=False)
     for column, (score, title) in enumerate(LAYER_SCORES.items()):
         limits = (layers[score].min(), layers[score].max())
-        for row, model in enumerate(models):
+        for row, (model, name) in enumerate(titles.items()):
             table = layers[layers.model == model].pivot_table(
                 index="layer", columns="pooling", values=score, sort=False, dropna=False
             )
             image = _heat_map(axes[row, column], table, limits)
-            axes[row, column].set_ylabel(f"{TITLES.get(model, model)}\nlayer" if column == 0 else "")
-        axes[0, column].set_title(title, fontsize=10)
+            axes[row, column].set_ylabel(f"{fill(name, 12)}\nlayer" if column == 0 else "")
+        axes[0, column].set_title(title)
         axes[-1, column].set_xlabel("pooling")
         figure.colorbar(image, ax=axes[:, column].tolist(), location="bottom", fraction=0.05, pad=0.02, aspect=30)
     return figure
 
 
 def score_curves(predictions: Mapping[str, tuple[NDArray[np.integer], NDArray[np.floating]]]) -> Figure:
-    """ROC and precision–recall curves over the test windows of all folds together."""
-    figure = Figure(figsize=(8.4, 3.8))
+    """ROC and precision–recall curves over the test windows of all folds together; equals share one."""
+    titles = _titles({name: probability.tobytes() for name, (_, probability) in predictions.items()})
+    figure = Figure(figsize=(7.4, 3.6))
     left, right = figure.subplots(1, 2)
-    for name, (label, probability) in predictions.items():
-        style = {"color": COLOURS.get(name, "0.3"), "label": TITLES.get(name, name), "linewidth": 1.3}
+    for name, title in titles.items():
+        label, probability = predictions[name]
+        style = {"color": COLOURS.get(name, "0.3"), "label": title, "linewidth": 1.3}
         style["linestyle"] = _LINES.get(name, "-")
         false_rate, true_rate, _ = roc_curve(label, probability)
         precision, recall, _ = precision_recall_curve(label, probability)
@@ -203,17 +227,17 @@ def _heat_map(axes: Axes, table: pd.DataFrame, limits: tuple[float, float]) -> A
     """Cells with their numbers; the layer nearest to the input at the bottom."""
     values = table.to_numpy(dtype=np.float64)
     image = axes.imshow(values, cmap="cividis", vmin=limits[0], vmax=limits[1], aspect="auto", origin="lower")
-    middle = sum(limits) / 2
+    dark = limits[0] + 0.45 * (limits[1] - limits[0])  # up to here white letters have more contrast
     for (row, column), value in np.ndenumerate(values):
-        text, colour = ("–", BLACK) if np.isnan(value) else (f"{value:.2f}", BLACK if value > middle else "white")
-        axes.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
+        text, colour = ("–", BLACK) if np.isnan(value) else (f"{value:z.2f}", BLACK if value > dark else "white")
+        axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
     if np.isfinite(values).any():
         row, column = np.unravel_index(np.nanargmax(values), values.shape)
         corner = (column - 0.5, row - 0.5)
         axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=RED, linewidth=1.8, clip_on=False))
     axes.set_xticks(range(table.shape[1]), table.columns)
     axes.set_yticks(range(table.shape[0]), table.index)
-    axes.tick_params(length=0, labelsize=8)
+    axes.tick_params(length=0)
     return image
 
 
@@ -223,17 +247,38 @@ def _scatter_labels(
     for name, wanted, kind, colour, marker in _CLASSES:
         rows = (label == wanted) & (site_type == kind)
         x, y = layout[rows].T
-        axes.scatter(x, y, s=5, c=colour, marker=marker, linewidths=0, alpha=0.8, label=name)
+        axes.scatter(x, y, s=_point(layout), c=colour, marker=marker, linewidths=0, alpha=0.8, label=name)
     _bare(axes)
+
+
+def _name_classes(figure: Figure, axes: Axes, ncols: int) -> None:
+    """Below the panels: inside one, a legend would lie on windows."""
+    handles, names = axes.get_legend_handles_labels()
+    tight = {"handlelength": 1.2, "handletextpad": 0.3, "columnspacing": 1.0}
+    figure.legend(handles, names, loc="outside lower center", ncols=ncols, markerscale=2, **tight)
 
 
 def _scatter_clusters(axes: Axes, layout: NDArray[np.floating], clusters: NDArray[np.integer]) -> None:
-    axes.scatter(layout[:, 0], layout[:, 1], s=5, c=clusters, cmap="tab20", linewidths=0, alpha=0.8)
+    axes.scatter(layout[:, 0], layout[:, 1], s=_point(layout), c=clusters, cmap="tab20", linewidths=0, alpha=0.8)
     for cluster in np.unique(clusters):
         x, y = np.median(layout[clusters == cluster], axis=0)
-        axes.text(x, y, str(cluster), fontsize=7, ha="center", va="center", fontweight="bold")
+        name = axes.annotate(str(cluster), (x, y), (4, 3), textcoords="offset points", fontsize=8, fontweight="bold")
+        name.set_path_effects([withStroke(linewidth=2, foreground="white", alpha=0.8)])
     _bare(axes)
+
+
+def _point(layout: NDArray[np.floating]) -> float:
+    """Area of a point: few are to be seen, many not to cover each other."""
+    return float(np.clip(6000 / len(layout), 3, 12))
 
 
 def _bare(axes: Axes) -> None:
     axes.set(xticks=[], yticks=[], xlabel="UMAP 1")
+
+
+def _titles(contents: Mapping[str, bytes]) -> dict[str, str]:
+    """Model → title; where several show the same, as a checkpoint that is best twice does, the first has them all."""
+    alike: dict[bytes, list[str]] = {}
+    for name, content in contents.items():
+        alike.setdefault(content, []).append(name)
+    return {names[0]: " = ".join(TITLES.get(name, name) for name in names) for names in alike.values()}

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from PIL import Image
 
 from simcsp import storage
 
 REPORT = "report.md"
+_PIXELS_PER_INCH = 112  # of a page: letters in a figure are then about as tall as those of a table
 _TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 
 
@@ -60,7 +62,8 @@ def _prepared(tokens: list[Token], folder: Path) -> list[Token]:
     for token in tokens:
         pictures = [child for child in token.children or () if child.type == "image"]
         for picture in pictures:
-            picture.attrs["src"] = _inlined(folder / str(picture.attrs["src"]))
+            path = folder / str(picture.attrs["src"])
+            picture.attrs |= {"src": _inlined(path)} | _width(path)
         match token.type:
             case "table_open":
                 result += [_html('<div class="table" role="region" tabindex="0" aria-label="table">\n'), token]
@@ -85,3 +88,12 @@ def _html(text: str) -> Token:
 def _inlined(path: Path) -> str:
     """A picture as an address that holds it."""
     return f"data:{_TYPES[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def _width(path: Path) -> dict[str, str | int | float]:
+    """Width on the page by the size that a picture was drawn in, so that letters of all are equally tall."""
+    if path.suffix != ".png":
+        return {}
+    with Image.open(path) as picture:
+        dots_per_inch = picture.info.get("dpi", (_PIXELS_PER_INCH,))[0]
+        return {"width": round(picture.width / dots_per_inch * _PIXELS_PER_INCH)}

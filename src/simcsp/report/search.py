@@ -1,6 +1,6 @@
 """Tables, figures and the page of a hyper-parameter search."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +14,7 @@ from simcsp.report.markdown import markdown_table
 
 _COLOURS = {"complete": BLUE, "pruned": ORANGE}
 _LOG = ("learning_rate", "temperature")
+_ACROSS = 4  # panels in a row
 
 
 class Trial(Protocol):
@@ -75,13 +76,13 @@ def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def history_figure(trials: Sequence[Trial]) -> Figure:
     """SCCS over the steps of every trial, and the best so far over the trials."""
-    figure = Figure(figsize=(9.0, 3.2))
+    figure = Figure(figsize=(7.4, 3.0))
     left, right = figure.subplots(1, 2)
     for trial in trials:
         left.plot(
             list(trial.course), list(trial.course.values()), "-", linewidth=1, color=_COLOURS.get(trial.state, "0.7")
         )
-    for state, colour in _COLOURS.items():
+    for state, colour in _present(t.state for t in trials).items():
         right.plot(
             [t.number for t in trials if t.state == state], [t.sccs for t in trials if t.state == state],
             "o", color=colour, markersize=4, label=state,
@@ -99,25 +100,43 @@ def history_figure(trials: Sequence[Trial]) -> Figure:
 def slices_figure(table: pd.DataFrame) -> Figure:
     """SCCS against each setting, one point per trial."""
     names = [name for name in table.columns if "." in name]
-    figure = Figure(figsize=(2.2 * len(names), 2.9))
-    for axes, name in zip(figure.subplots(1, len(names), sharey=True, squeeze=False)[0], names, strict=True):
+    rows = -(-len(names) // _ACROSS)
+    figure = Figure(figsize=(7.6, 2.4 * rows))
+    panels = figure.subplots(rows, _ACROSS, sharey=True, squeeze=False)
+    for axes, name in zip(panels.flat, names, strict=False):
         short = name.rsplit(".", 1)[-1]
         if not (numeric := short in (*_LOG, "dropout", "mlm_weight")):
             order = [str(value) for value in sorted(set(table[name]))]
             axes.plot(order, [np.nan] * len(order))
-        for state, colour in _COLOURS.items():
-            rows = table[table.state == state]
-            values = rows[name] if numeric else rows[name].astype(str)
-            axes.plot(values, rows.sccs, "o", color=colour, markersize=4, label=state)
+        for state, colour in _present(table.state).items():
+            trials = table[table.state == state]
+            values = trials[name] if numeric else trials[name].astype(str)
+            axes.plot(values, trials.sccs, "o", color=colour, markersize=4, label=state)
         if short in _LOG:
             axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(numticks=3))
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+            axes.xaxis.set_major_formatter(_short_number)
             axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_xlabel(short.replace("_", " "))
+        axes.set_xlabel(short.replace("_", " ").replace("mlm", "MLM"))
+        axes.margins(x=0.1)
         axes.grid(color="0.92")
-    figure.axes[0].set_ylabel("best SCCS of the trial")
-    figure.axes[0].legend(loc="best")
+    for axes in panels.flat[len(names) :]:
+        axes.remove()
+    for axes in panels[:, 0]:
+        axes.set_ylabel("best SCCS of the trial")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=len(_COLOURS))
     return figure
+
+
+def _present(states: Iterable[str]) -> dict[str, str]:
+    """Colours of the states that there are."""
+    found = set(states)
+    return {state: colour for state, colour in _COLOURS.items() if state in found}
+
+
+def _short_number(value: float, place: int | None = None) -> str:  # noqa: ARG001 - a matplotlib formatter is told it
+    """0.03, but 3e-5."""
+    return f"{value:g}" if value >= 0.01 else f"{value:.0e}".replace("e-0", "e-")
 
 
 def search_report(run: str, table: pd.DataFrame) -> str:

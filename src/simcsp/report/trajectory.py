@@ -63,7 +63,7 @@ def predictions_of_f1(table: pd.DataFrame, seed: int) -> dict[tuple[str, str], R
 
 def trajectory_figure(table: pd.DataFrame) -> Figure:
     """F1, SCCS and NMI over the steps of pre-training, and F1 against the other two."""
-    figure = Figure(figsize=(9.6, 5.8))
+    figure = Figure(figsize=(8.0, 5.2))
     above, below = figure.subplots(2, 3)
     for axes, metric, title, colour in zip(
         above, ("f1", "sccs", "nmi"), ("F1 after fine-tuning", "SCCS", "NMI"), (BLUE, ORANGE, GREEN), strict=True
@@ -78,7 +78,7 @@ def trajectory_figure(table: pd.DataFrame) -> Figure:
         axes.set(xlabel=f"{title} before fine-tuning", ylabel="F1 after fine-tuning")
         axes.legend(loc="best")
     below[2].plot(table.step, table.mlm_loss, "-o", color=BLACK, markersize=3)
-    below[2].set(xlabel="pre-training step", ylabel="held-out MLM loss (nats per base)")
+    below[2].set(xlabel="pre-training step", ylabel="MLM loss, held out\n(nats per base)")
     change = table.step[table.phase == "baseline"].max()
     for axes in (*above, below[2]):
         axes.axvline(change, color="0.7", linestyle=":")
@@ -93,7 +93,7 @@ def finetuning_figure(curves: Mapping[str, Sequence[Records]]) -> Figure:
     Args:
         curves: model → records of each of its folds.
     """
-    figure = Figure(figsize=(9.6, 3.2))
+    figure = Figure(figsize=(7.6, 2.9))
     for axes, (metric, title) in zip(figure.subplots(1, 3), _FOLLOWED.items(), strict=True):
         for name, folds in curves.items():
             values: dict[int, list[float]] = {}
@@ -103,7 +103,7 @@ def finetuning_figure(curves: Mapping[str, Sequence[Records]]) -> Figure:
             steps = sorted(step for step, found in values.items() if len(found) == len(folds))
             means = [float(np.mean(values[step])) for step in steps]
             axes.plot(steps, means, "-o", markersize=3, color=COLOURS.get(name, "0.3"), label=TITLES.get(name, name))
-        axes.set(xlabel="fine-tuning step", ylabel=f"{title} (validation, mean over folds)")
+        axes.set(title=title, xlabel="fine-tuning step", ylabel="validation, mean over folds")
         axes.grid(color="0.92")
     figure.axes[-1].legend(loc="best")
     return figure

@@ -50,10 +50,16 @@ _TAGS = {
     "validation/mlm_accuracy": "masked language model/accuracy, held out",
     "train/learning_rate": "optimiser/learning rate",
     "train/gradient_norm": "optimiser/gradient norm",
+    "speed/tokens_per_second": "speed/tokens per second",
+    "speed/mfu": "speed/MFU (share of the peak)",
+    "speed/data_wait": "speed/waiting for data (share of the time)",
+    "speed/peak_memory_gb": "speed/peak memory, GB",
 }
+# TensorBoard cuts off the highest and the lowest points of a curve unless told otherwise, which no file can do.
+_ALL_POINTS = "untick “Ignore outliers in chart scaling” to see all points"
 # Category → chart → names of its curves; a chart shows them for every training that has them.
 _PAGE = {
-    "Loss, SCCS, NMI, F1": {
+    f"Loss, SCCS, NMI, F1 ({_ALL_POINTS})": {
         "Loss (training)": ["train/loss"],
         "SCCS": ["validation/sccs"],
         "NMI": ["validation/nmi"],

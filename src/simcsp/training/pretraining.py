@@ -21,7 +21,7 @@ from simcsp.model.embedding import embed, embed_layers
 from simcsp.model.mlm import mask_tokens, mlm_loss, questions
 from simcsp.model.objectives import PretrainingObjective
 from simcsp.model.states import encode
-from simcsp.report.figures import umap_figure
+from simcsp.report.figures import umap_figures
 from simcsp.sequence.alphabet import with_special_tokens
 from simcsp.sequence.sites import SITE_NAMES, window_name
 from simcsp.training.batches import Batch, PretrainingBatches, UnspacedBatches
@@ -109,7 +109,7 @@ class SelectionMeasure:
         return {"validation/mlm_loss": float(result.loss), "validation/mlm_accuracy": float(result.accuracy)}
 
     def _draw(self, clusters: np.ndarray, step: int, log: RunLog) -> None:
-        """Every layer above the embedding by label, the one that is pooled by cluster, too."""
+        """Every layer above the embedding by label, the one that is pooled by Leiden cluster, too."""
         rows = self._some_rows(_PICTURED)
         table, how = self.selection.take(rows), self.config.encoder
         layers = embed_layers(self.encoder, table.tokens, self.accelerator)[how.pooling]
@@ -117,8 +117,9 @@ class SelectionMeasure:
         for layer in range(1, depth + 1):
             shown = clusters[rows] if layer == how.layer % (depth + 1) else None
             title, seed = f"layer {layer} of {depth}, step {step}", self.config.seed
-            figure = umap_figure(layers[:, layer], table.label, table.site_type, title, seed, shown)
-            log.writer.add_figure(f"umap/layer {layer}", figure, step)
+            pictures = umap_figures(layers[:, layer], table.label, table.site_type, title, seed, shown)
+            for colouring, picture in pictures.items():
+                log.writer.add_figure(f"umap/layer {layer} {colouring}", picture, step)
 
     def _project(self, embeddings: np.ndarray, clusters: np.ndarray, log: RunLog) -> None:
         """The last embeddings for TensorBoard's projector, in place of what an interrupted run may have left there."""

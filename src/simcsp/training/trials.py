@@ -17,8 +17,8 @@ import optuna
 from accelerate import Accelerator
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from tensorboard.plugins.hparams import summary_v2 as hparams
 from torch.utils.tensorboard import SummaryWriter
-from torch.utils.tensorboard.summary import hparams
 
 from simcsp import runs, storage
 from simcsp.config import RunConfig, SearchConfig
@@ -180,7 +180,7 @@ class Search:
         later = _after_baseline(course)
         sccs = max(later.values()) if later and state != FAILED else float("nan")
         result = TrialResult(len(before), state, settings, sccs, course)
-        _write_hparams(folder, result)
+        _write_hparams(folder, result, self.config.run)
         for checkpoint in folder.glob("*checkpoint-*"):
             shutil.rmtree(checkpoint)
         runs.close_stage(folder, {key: value for key, value in result._asdict().items() if key != "number"})
@@ -256,11 +256,17 @@ def _as_known(result: TrialResult, space: dict[str, BaseDistribution]) -> Frozen
     )
 
 
-def _write_hparams(folder: Path, result: TrialResult) -> None:
-    """Put the trial on TensorBoard's HParams page; ``add_hparams`` would do so in a run of its own below this one."""
+def _write_hparams(folder: Path, result: TrialResult, run: str) -> None:
+    """Put the trial on TensorBoard's HParams page; ``add_hparams`` would do so in a run of its own below this one.
+
+    The page has room for 15 letters of a trial's name, and shows the columns in the order given here.
+    """
     metric = "search/best_sccs"
+    columns = [hparams.HParam(name, display_name=name.rsplit(".", 1)[-1].replace("_", " ")) for name in result.settings]
+    page = hparams.hparams_config_pb(columns, [hparams.Metric(metric, display_name="SCCS")])
+    values = hparams.hparams_pb(result.settings, trial_id=f"trial {result.number} ({run})")
     with SummaryWriter(str(folder)) as writer:
-        for summary in hparams(result.settings, {metric: None}):  # type: ignore[no-untyped-call]
-            writer.file_writer.add_summary(summary)
+        writer.file_writer.add_summary(page)
+        writer.file_writer.add_summary(values)
         if result.state != FAILED:
             writer.add_scalar(metric, result.sccs)
