@@ -3,6 +3,8 @@
 import importlib.util
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -40,10 +42,8 @@ def write_onnx(classifier: SiteClassifier, folder: Path, tokens: Tensor) -> None
         tokens: ``(B, T)`` framed windows to trace the model with.
     """
     model = exported_classifier(folder, classifier.pooling, attn_implementation="eager")
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it names packages that are not needed
     free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _quiet_export():
         program = torch.onnx.export(
             model,
             kwargs=dict(zip(_INPUTS, (tokens, torch.ones_like(tokens)), strict=True)),
@@ -56,6 +56,20 @@ def write_onnx(classifier: SiteClassifier, folder: Path, tokens: Tensor) -> None
     if program is None:
         raise RuntimeError("torch wrote no ONNX program")
     program.save(folder / FILE)
+
+
+@contextmanager
+def _quiet_export() -> Iterator[None]:
+    """Without torch's names of packages that are not needed, and its warning of its own deprecated call."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated", FutureWarning)
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 @torch.inference_mode()
