@@ -61,7 +61,7 @@ def score_sites(genome: Genome, bed: Path, scorer: Scorer, threshold: float, fol
 
 def _read_bed(bed: Path, genome: Genome) -> tuple[list[BedRow], list[Refusal]]:
     """Sites by place, and rows of contigs that the FASTA lacks."""
-    rows = list(read_bed6(bed, "score", lenient=True))
+    rows = list(read_bed6(bed, "score", further_columns=True, any_strand=True))
     if not rows:
         raise InputError("no site found", path=bed, hint="Give a BED file with a site on each line")
     contigs, missing = resolve_contigs((row.contig for row in rows), genome.lengths, path=bed)
