@@ -122,7 +122,6 @@ environment() { # [CONFIG…]: what a command was given
   [[ $# -gt 0 && $1 != -* ]] || fail "$command needs a configuration, for instance configs/experiments/exp1.yaml"
   setup
   [[ -n ${SIMCSP_CONTAINER:-} ]] || export PYTHON=.venv/bin/python
-  trap 'exit 130' INT
 }
 
 demo() {
@@ -130,24 +129,24 @@ demo() {
   echo "The report is runs/demo/report/report.html"
 }
 
-# Each in a shell of its own, which hands signals on to the stages.
-experiment() ( # CONFIG [OVERRIDES…]
+# No subshells: src/stages.sh hands signals on to the stages, and SIGTERM reaches this shell alone.
+experiment() { # CONFIG [OVERRIDES…]
   environment "$@"
   source src/stages.sh
   run_stages "$pretraining $finetuning" "$@"
-)
+}
 
-search() ( # CONFIG [OVERRIDES…]
+search() { # CONFIG [OVERRIDES…]
   environment "$@"
   source src/stages.sh
   run_stages "$pretraining search" "$@"
-)
+}
 
-study() ( # CONFIG [OVERRIDES…]
+study() { # CONFIG [OVERRIDES…]
   environment "$@"
   source src/stages.sh
   run_study "$@"
-)
+}
 
 doctor() { # [CONFIG] [OVERRIDES…]: what is there is looked at, nothing is installed
   local python=.venv/bin/python

@@ -42,9 +42,11 @@ run_stages() { # STAGES [CONFIG] [OVERRIDES…]: in turn; with --dry-run the las
 }
 
 run_study() { # CONFIG [OVERRIDES…]: every run of it, then their comparison; with --dry-run the latter, which plans for all
-  local members overrides
+  local members overrides status=0
   if ! is_dry_run "$@"; then
-    members=$("$python" src/compare.py plan --config "$@")
+    members=$("$python" src/compare.py plan --config "$@") || status=$?
+    end_if_stopped "$status"
+    [[ $status -eq 0 ]] || return "$status"
     while read -r -a overrides; do
       run_stages "$pretraining $finetuning" "$@" "${overrides[@]}"
     done <<<"$members"

@@ -207,7 +207,6 @@ def test_a_stage_is_finished_only_when_all_of_it_is_on_the_disk(
 
 HOLD = """
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from simcsp.runs import lock
 lock(Path(sys.argv[1]))

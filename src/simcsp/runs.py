@@ -64,7 +64,7 @@ def prepared_folder(name: str) -> Path:
     return ROOT / "data" / "prepared" / name
 
 
-def existing(folder: Path) -> Path:
+def nearest_existing(folder: Path) -> Path:
     """The folder or, until it is made, the nearest one above it: where what is written into it will lie."""
     return next(path for path in (folder, *folder.parents) if path.exists())
 

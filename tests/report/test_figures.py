@@ -9,11 +9,14 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Affine2D
 from numpy.typing import NDArray
 
 from simcsp.config import PRETRAINED, UNTRAINED
 from simcsp.report import figures
 from simcsp.report.figures import (
+    CLASSES,
     COLOURS,
     TITLES,
     f1_boxplot,
@@ -22,6 +25,7 @@ from simcsp.report.figures import (
     score_curves,
     umap_panels,
 )
+from simcsp.sequence.sites import ACCEPTOR, DONOR, window_name
 
 F1 = {"baseline": [0.9, 0.91, 0.92], "best_sccs": [0.93, 0.94, 0.95], "logistic_regression": [0.8, 0.7, 0.75]}
 SCCS, NMI, MLM = "validation/sccs", "validation/nmi", "validation/mlm_loss"
@@ -73,9 +77,7 @@ def lab(rgb: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @pytest.mark.parametrize("reader", SEEN)
-@pytest.mark.parametrize(
-    "colours", [COLOURS, {name: colour for name, *_, colour, _ in figures._CLASSES}], ids=["models", "classes"]
-)
+@pytest.mark.parametrize("colours", [COLOURS, CLASSES], ids=["models", "classes"])
 def test_colours_are_told_apart_by_colour_blind_readers(reader: str, colours: Mapping[str, str]) -> None:
     seen = {name: lab(np.array(SEEN[reader]) @ linear(colour)) for name, colour in colours.items()}
     apart = {(a, b): float(np.linalg.norm(seen[a] - seen[b])) for a, b in combinations(seen, 2)}
@@ -87,10 +89,9 @@ def test_colours_are_seen_on_white_paper() -> None:
     assert {name: value for name, value in luminance.items() if 1.05 / (value + 0.05) < 2.2} == {}
 
 
-def test_classes_of_the_layout_differ_in_colour() -> None:
-    classes = figures._CLASSES
-    assert {(label, site) for _, label, site, _, _ in classes} == {(0, 0), (1, 0), (0, 1), (1, 1)}
-    assert len({to_rgb(colour) for *_, colour, _ in classes}) == 4
+def test_every_class_of_windows_has_a_colour_of_its_own() -> None:
+    assert set(CLASSES) == {window_name(label, site_type) for label in (0, 1) for site_type in (DONOR, ACCEPTOR)}
+    assert len({to_rgb(colour) for colour in CLASSES.values()}) == 4
 
 
 # --- F1 ----------------------------------------------------------------------------------------------------------
@@ -107,15 +108,31 @@ def test_boxes_show_every_fold_of_every_model() -> None:
     assert is_drawn(figure)
 
 
-def test_names_of_many_models_do_not_cover_each_other() -> None:
-    for models in (5, 8, 9, 20):
-        names = [*TITLES, *(f"contrast-{step}" for step in range(100, 2000, 100))][:models]
-        figure = f1_boxplot({name: [0.8, 0.9] for name in names})
-        figure.savefig(BytesIO(), format="rgba", dpi=100)
-        boxes = [text.get_window_extent() for text in figure.axes[0].get_xticklabels()]
-        if models < 9:
-            assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
-        assert figure.get_figwidth() < 14
+def corners(text: Text) -> NDArray[np.float64]:
+    """Of the box around a text in pixels, turned as the text is about its anchor: ``(4, 2)``."""
+    turn = Affine2D().rotate_deg_around(*text.get_transform().transform(text.get_position()), text.get_rotation())
+    rotation = text.get_rotation()
+    text.set_rotation(0)
+    box = text.get_window_extent()
+    text.set_rotation(rotation)
+    return np.asarray(turn.transform(box.corners()))
+
+
+def cover_each_other(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
+    """Two rectangles do unless a side of one of them separates them."""
+    sides = [rectangle[corner] - rectangle[0] for rectangle in (one, other) for corner in (1, 2)]
+    apart = ((one @ side).max() < (other @ side).min() or (other @ side).max() < (one @ side).min() for side in sides)
+    return not any(apart)
+
+
+@pytest.mark.parametrize("models", [5, 8, 9, 20])
+def test_names_of_many_models_do_not_cover_each_other(models: int) -> None:
+    names = [*TITLES, *(f"contrast-{step}" for step in range(100, 2000, 100))][:models]
+    figure = f1_boxplot({name: [0.8, 0.9] for name in names})
+    figure.savefig(BytesIO(), format="rgba", dpi=figure.dpi)
+    boxes = [corners(text) for text in figure.axes[0].get_xticklabels()]
+    assert [pair for pair in pairwise(boxes) if cover_each_other(*pair)] == []
+    assert figure.get_figwidth() < 14
 
 
 def test_a_single_fold_and_an_unknown_model_are_drawn_too() -> None:

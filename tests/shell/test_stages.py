@@ -1,4 +1,4 @@
-"""pretrain.sh and finetune.sh."""
+"""pretrain.sh and finetune.sh; how they and the commands of run.sh are stopped."""
 
 from __future__ import annotations
 
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from tests.shell.conftest import Machine
 
 STAGES = {"pretrain.sh": ("prepare", "pretrain", "embed"), "finetune.sh": ("finetune", "evaluate", "report")}
+ALL = (*STAGES["pretrain.sh"], *STAGES["finetune.sh"])
+RUN_SH = {
+    "run.sh demo": ALL,
+    "run.sh experiment configs/my.yaml": ALL,
+    "run.sh search configs/my.yaml": (*STAGES["pretrain.sh"], "search"),
+    "run.sh study configs/my.yaml": ("compare", *ALL),  # it asks for its plan first
+}
+COMMANDS = {**STAGES, **RUN_SH}
 
 
 @pytest.mark.parametrize("script", STAGES)
@@ -76,6 +84,7 @@ def test_environment_of_the_checkout_comes_before_python3(machine: Machine, scri
 STOPPABLE = """#!/usr/bin/env bash
 [[ $1 == -c ]] && exit
 echo "$1" >>"$LOG"
+[[ $2 == plan ]] && echo --run one
 [[ $1 == "src/$STAGE.py" ]] || exit 0
 {on_term}
 while :; do sleep 0.05; done
@@ -83,13 +92,14 @@ while :; do sleep 0.05; done
 SAVES = 'trap \'trap "" TERM; echo saved >>"$LOG"; echo Interrupted by the stage. >&2; sleep 0.2; exit 130\' TERM'
 
 
-def stop(machine: Machine, script: str, stage: str, number: signal.Signals, *, group: bool) -> tuple[int, str]:
+def stop(machine: Machine, command: str, stage: str, number: signal.Signals, *, group: bool) -> tuple[int, str]:
     """Send a signal to the script, or to all processes that it started, too, while a stage runs; status and stderr."""
+    script, *arguments = command.split()
     # A test run in the background ignores SIGINT and would hand that on.
     start = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
     with subprocess.Popen(
-        [sys.executable, "-c", start, str(machine.checkout / script)],
-        env=machine.environment(STAGE=stage),
+        [sys.executable, "-c", start, str(machine.checkout / script), *arguments],
+        env=machine.environment(STAGE=stage, SIMCSP_CONTAINER="yes"),  # where run.sh has nothing to set up
         start_new_session=True,
         stderr=subprocess.PIPE,
         text=True,
@@ -108,39 +118,48 @@ def stop(machine: Machine, script: str, stage: str, number: signal.Signals, *, g
 
 
 ANY_STAGE = [(script, stage) for script, stages in STAGES.items() for stage in stages]
+LAST_STAGE = [(command, stages[-1]) for command, stages in RUN_SH.items()]
 
 
-@pytest.mark.parametrize(("script", "stage"), ANY_STAGE)
+@pytest.mark.parametrize(("command", "stage"), [*ANY_STAGE, *LAST_STAGE])
 @pytest.mark.parametrize(
     ("number", "group"),
     [(signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGTERM, True)],
     ids=["Ctrl-C", "SIGTERM to the script", "SIGTERM to all"],
 )
 def test_stopped_stage_saves_and_ends_the_script_with_130(
-    machine: Machine, script: str, stage: str, number: signal.Signals, *, group: bool
+    machine: Machine, command: str, stage: str, number: signal.Signals, *, group: bool
 ) -> None:
     machine.add("python3", STOPPABLE.format(on_term=SAVES))
-    status, said = stop(machine, script, stage, number, group=group)
+    status, said = stop(machine, command, stage, number, group=group)
     assert status == 130
     assert re.findall("Interrupted.*", said) == ["Interrupted by the stage."]
-    started = STAGES[script][: STAGES[script].index(stage) + 1]
+    started = COMMANDS[command][: COMMANDS[command].index(stage) + 1]
     assert machine.calls() == [*(f"src/{name}.py" for name in started), "saved"]
 
 
-@pytest.mark.parametrize("script", STAGES)
+@pytest.mark.parametrize("command", [*STAGES, "run.sh demo"])
 @pytest.mark.parametrize("on_term", ["", "trap 'exit 0' TERM", "trap 'exit 1' TERM"], ids=["dies", "ends", "fails"])
-def test_script_says_how_to_go_on_where_the_stage_did_not(machine: Machine, script: str, on_term: str) -> None:
+def test_script_says_how_to_go_on_where_the_stage_did_not(machine: Machine, command: str, on_term: str) -> None:
     machine.add("python3", STOPPABLE.format(on_term=on_term))
-    first = STAGES[script][0]
-    status, said = stop(machine, script, first, signal.SIGTERM, group=False)
+    first = COMMANDS[command][0]
+    status, said = stop(machine, command, first, signal.SIGTERM, group=False)
     assert status == 130
     assert said == "Interrupted. Run the same command again to go on from what is finished.\n"
     assert machine.calls() == [f"src/{first}.py"]
 
 
-@pytest.mark.parametrize("script", STAGES)
-def test_signal_before_the_first_stage_starts_none(machine: Machine, script: str) -> None:
+@pytest.mark.parametrize("command", [*STAGES, "run.sh demo"])
+def test_signal_before_the_first_stage_starts_none(machine: Machine, command: str) -> None:
     machine.add("python3", '#!/usr/bin/env bash\nkill -TERM "$PPID"\n')  # while packages are looked for
-    done = machine.bash(script)
+    done = machine.bash(*command.split(), SIMCSP_CONTAINER="yes")
     assert done.returncode == 130
     assert done.stderr == "Interrupted. Run the same command again to go on from what is finished.\n"
+
+
+def test_signal_while_a_study_is_planned_starts_none(machine: Machine) -> None:
+    machine.add("python3", '#!/usr/bin/env bash\necho "$1" >>"$LOG"\n[[ $2 != plan ]] || kill -TERM "$PPID" $$\n')
+    done = machine.bash("run.sh", "study", "configs/my.yaml", SIMCSP_CONTAINER="yes")
+    assert done.returncode == 130
+    assert done.stderr == "Interrupted. Run the same command again to go on from what is finished.\n"
+    assert machine.calls("src/") == ["src/compare.py"]

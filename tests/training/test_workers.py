@@ -13,7 +13,7 @@ import torch
 from tqdm import tqdm
 
 from simcsp.errors import InputError
-from simcsp.training.workers import at_once, run_jobs, threads_of_each
+from simcsp.training.workers import concurrent_processes, run_jobs, threads_of_each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -199,4 +199,4 @@ def test_processes_share_threads_and_work_at_once_if_they_have_one_or_a_gpu_each
 ) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-    assert (threads_of_each(parallel), at_once(parallel)) == (each, number)
+    assert (threads_of_each(parallel), concurrent_processes(parallel)) == (each, number)

@@ -45,7 +45,7 @@ def memory(accelerator: Accelerator) -> Iterator[Finding]:
 
 def disk(folder: Path, name: str) -> Finding:
     """What is left where a folder is, or will be made."""
-    place = runs.existing(folder)
+    place = runs.nearest_existing(folder)
     if not os.access(place, os.W_OK | os.X_OK):
         return Finding(Level.PROBLEM, "disk", f"{name} may not be written to. Change the permissions of {place}.")
     free = shutil.disk_usage(place).free

@@ -76,7 +76,7 @@ def _rooms(left: Sequence[Planned]) -> Iterator[str]:
 
 
 def _mount(folder: Path) -> Path:
-    place = runs.existing(folder).resolve()
+    place = runs.nearest_existing(folder).resolve()
     return next(path for path in (place, *place.parents) if path.is_mount())
 
 

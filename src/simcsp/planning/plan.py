@@ -14,7 +14,7 @@ from simcsp.datasets.windows import TRANSFER
 from simcsp.planning.rates import Rates, measured_rates
 from simcsp.planning.work import FoldWork, embedded, folds, phases
 from simcsp.stages import NEEDS, finished_before, stage_folder, stage_settings
-from simcsp.training.workers import at_once
+from simcsp.training.workers import concurrent_processes
 
 FINISHED = "finished"
 _FOUND = {runs.State.FINISHED: FINISHED, runs.State.UNFINISHED: "to go on with", runs.State.NEW: "to do"}
@@ -189,7 +189,9 @@ def _finetune(config: RunConfig, every: list[FoldWork] | None, transfer: int, ra
     before = embedded(config, every) * rates.read if tuning.frozen else 0.0
     room = sum(rates.parameters * _BYTES + 2 * fold.test * rates.width * _BYTES for fold in every)
     return Work(
-        what, before + names * seconds / at_once(tuning.parallel), names * room + rates.parameters * _CHECKPOINT
+        what,
+        before + names * seconds / concurrent_processes(tuning.parallel),
+        names * room + rates.parameters * _CHECKPOINT,
     )
 
 

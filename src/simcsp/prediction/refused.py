@@ -51,15 +51,20 @@ def write_records(
         bar.update(len(part))
 
 
-def finish_records(output: GrowingFiles, tally: Tally, written: int, summary: dict[str, Any]) -> None:
+def finish_records(output: GrowingFiles, summary: dict[str, Any]) -> None:
     """Finish a prediction once all records are accounted for, and say how many came in, went out, and were refused.
+
+    Args:
+        output: files with two tallies, as :func:`write_records` keeps them.
+        summary: what else the finished folder says.
 
     Raises:
         AssertionError: if some are unaccounted for; the folder is then not finished.
     """
-    refused = tally.dropped.total()
-    if tally.read != written + refused:
-        raise AssertionError(f"{tally.read} records read, {written} written, {refused} refused")
-    output.finish({"records": tally.as_dict(), **summary})
-    say(str(tally))
-    say(f"predict: {tally.read:,} records in = {written:,} out + {refused:,} refused")
+    read, written = output.tallies
+    refused = read.dropped.total()
+    if read.read != written.read + refused:
+        raise AssertionError(f"{read.read} records read, {written.read} written, {refused} refused")
+    output.finish({"records": read.as_dict(), **summary})
+    say(str(read))
+    say(f"predict: {read.read:,} records in = {written.read:,} out + {refused:,} refused")

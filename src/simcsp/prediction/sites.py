@@ -44,8 +44,7 @@ def score_sites(genome: Genome, bed: Path, scorer: Scorer, threshold: float, fol
     Raises:
         InputError: if a row is no BED6, or no contig of it is in the FASTA.
     """
-    tally = Tally("records", bed.name)
-    written = Tally("records", "written")
+    tally, written = Tally("records", bed.name), Tally("records", "written")
     sites, lost = _read_bed(bed, genome)
     head = "contig\tstart\tend\tname\tstrand\tsite\tdinucleotide\tprobability\tcalled\n"
     output = GrowingFiles(folder, {SITES_BED: "", SITES_TABLE: head, REFUSED: HEAD}, (tally, written))
@@ -56,12 +55,12 @@ def score_sites(genome: Genome, bed: Path, scorer: Scorer, threshold: float, fol
     with progress(None, "predict", unit="site", start=min(start, len(sites)), total=len(sites)) as bar:
         parts = (sites[first : first + _AT_ONCE] for first in range(start, len(sites), _AT_ONCE))
         write_records(output, parts, lambda part: _texts(part, genome, scorer, threshold, tally), SITES_BED, bar)
-    finish_records(output, tally, written.read, {"threshold": threshold})
+    finish_records(output, {"threshold": threshold})
 
 
 def _read_bed(bed: Path, genome: Genome) -> tuple[list[BedRow], list[Refusal]]:
     """Sites by place, and rows of contigs that the FASTA lacks."""
-    rows = list(read_bed6(bed, "score", lenient=True))
+    rows = list(read_bed6(bed, "score", further_columns=True, any_strand=True))
     if not rows:
         raise InputError("no site found", path=bed, hint="Give a BED file with a site on each line")
     contigs, missing = resolve_contigs((row.contig for row in rows), genome.lengths, path=bed)

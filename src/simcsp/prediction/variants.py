@@ -91,7 +91,7 @@ def score_variants(
     if seen.unsorted:
         say(f"predict: records are not sorted from line {seen.unsorted} on; {VARIANTS} keeps their order, for tabix")
         say("    sort it first: bcftools sort")
-    finish_records(output, tally, written.read, {"first unsorted line": seen.unsorted})
+    finish_records(output, {"first unsorted line": seen.unsorted})
 
 
 def _heads(header: Header, path: Path) -> dict[str, str]:

@@ -28,8 +28,7 @@ def score_windows(path: Path, scorer: Scorer, threshold: float, folder: Path) ->
     Raises:
         InputError: if the file is empty, a header has no sequence, or a letter is no nucleotide code.
     """
-    tally = Tally("records", path.name)
-    written = Tally("records", "written")
+    tally, written = Tally("records", path.name), Tally("records", "written")
     heads = {WINDOWS: "line,name,dinucleotide,probability,called\n", REFUSED: HEAD}
     output = GrowingFiles(folder, heads, (tally, written))
     records = read_records(path)
@@ -37,7 +36,7 @@ def score_windows(path: Path, scorer: Scorer, threshold: float, folder: Path) ->
     with progress(None, "predict", unit="window", start=done) as bar:
         parts = iter(lambda: list(islice(records, _AT_ONCE)), [])
         write_records(output, parts, lambda part: _texts(part, path, scorer, threshold, tally), WINDOWS, bar)
-    finish_records(output, tally, written.read, {"threshold": threshold})
+    finish_records(output, {"threshold": threshold})
 
 
 def _texts(part: list[TextRecord], path: Path, scorer: Scorer, threshold: float, tally: Tally) -> dict[str, str]:

@@ -13,17 +13,27 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 
 from simcsp import runs
 from simcsp.datasets.windows import load_windows
 from simcsp.errors import InputError
-from simcsp.report.figures import BLACK, BLUE, GREEN, MAROON, ORANGE, PURPLE, RED, SKY, TITLES
+from simcsp.report.figures import (
+    BLACK,
+    BLUE,
+    CLASSES,
+    GREEN,
+    MAROON,
+    ORANGE,
+    PURPLE,
+    RED,
+    SKY,
+    TITLES,
+    name_clusters,
+)
 from simcsp.report.finished_runs import pretrained_folder, read_settings
 from simcsp.sequence.alphabet import Tokens
 from simcsp.sequence.sites import SITE_NAMES, window_name
 
-CLASSES = {"decoy GT": SKY, "donor": BLUE, "decoy AG": ORANGE, "acceptor": RED}
 PROBE = "linear probe: probability of a splice site"
 COLOURED = {
     "window": "label and site type",
@@ -202,10 +212,7 @@ def _draw_kinds(axes: Axes, windows: pd.DataFrame, colour: str, *, key: bool) ->
     mixed = windows.sample(frac=1, random_state=0)  # so that no kind lies on top of all others
     axes.scatter(mixed.umap_1, mixed.umap_2, s=8, c=mixed[colour].map(palette), linewidths=0, alpha=0.85)
     if colour == "cluster":
-        for kind, rows in windows.groupby("cluster"):
-            place = (rows.umap_1.median(), rows.umap_2.median())
-            name = axes.annotate(str(kind), place, (4, 3), textcoords="offset points", fontsize=8, fontweight="bold")
-            name.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
+        name_clusters(axes, windows[["umap_1", "umap_2"]].to_numpy(), windows.cluster.to_numpy())
     elif key:
         spots = [Line2D([], [], linestyle="", marker="o", color=palette[kind], label=str(kind)) for kind in kinds]
         axes.legend(handles=spots, loc="best", handletextpad=0.1, fontsize=8, frameon=True, framealpha=0.8)

@@ -1,6 +1,7 @@
 """Figures as functions of numbers; colours are those of Okabe and Ito, told apart by colour-blind readers."""
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from textwrap import fill
 from typing import Any
 
@@ -17,6 +18,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from simcsp.config import CNN
 from simcsp.report.layout import umap_layout
+from simcsp.sequence.sites import ACCEPTOR, DONOR, window_name
 
 BLACK, ORANGE, SKY, GREEN, BLUE, RED, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7",
@@ -44,16 +46,12 @@ TITLES = {
     CNN: "dilated CNN",
     "logistic_regression": "logistic regression",
 }
+CLASSES = {"decoy GT": SKY, "donor": BLUE, "decoy AG": ORANGE, "acceptor": RED}  # of windows
 LAYER_SCORES = {"sccs": "SCCS", "nmi": "NMI", "probe_auroc": "linear probe, AUROC"}
 _TENSORBOARD = (3.5, 3.5)
 _FEW = 8  # models whose names have room side by side
+_MARKERS = {DONOR: "o", ACCEPTOR: "^"}
 _LINES = {"logistic_regression": "--", CNN: ":", "random": "-."}  # of what is not pre-trained
-_CLASSES = (
-    ("decoy GT", 0, 0, SKY, "o"),
-    ("donor", 1, 0, BLUE, "o"),
-    ("decoy AG", 0, 1, ORANGE, "^"),
-    ("acceptor", 1, 1, RED, "^"),
-)
 
 mpl.rcParams.update(
     {
@@ -223,6 +221,14 @@ def score_curves(predictions: Mapping[str, tuple[NDArray[np.integer], NDArray[np
     return figure
 
 
+def name_clusters(axes: Axes, layout: NDArray[np.floating], clusters: NDArray[np.integer]) -> None:
+    """Write the number of every cluster beside the median of its points; ``layout`` is ``(points, 2)``."""
+    for cluster in np.unique(clusters):
+        x, y = np.median(layout[clusters == cluster], axis=0)
+        name = axes.annotate(str(cluster), (x, y), (4, 3), textcoords="offset points", fontsize=8, fontweight="bold")
+        name.set_path_effects([withStroke(linewidth=2, foreground="white", alpha=0.8)])
+
+
 def _heat_map(axes: Axes, table: pd.DataFrame, limits: tuple[float, float]) -> AxesImage:
     """Cells with their numbers; the layer nearest to the input at the bottom."""
     values = table.to_numpy(dtype=np.float64)
@@ -244,10 +250,10 @@ def _heat_map(axes: Axes, table: pd.DataFrame, limits: tuple[float, float]) -> A
 def _scatter_labels(
     axes: Axes, layout: NDArray[np.floating], label: NDArray[np.uint8], site_type: NDArray[np.uint8]
 ) -> None:
-    for name, wanted, kind, colour, marker in _CLASSES:
-        rows = (label == wanted) & (site_type == kind)
-        x, y = layout[rows].T
-        axes.scatter(x, y, s=_point(layout), c=colour, marker=marker, linewidths=0, alpha=0.8, label=name)
+    for kind, wanted in product((DONOR, ACCEPTOR), (0, 1)):
+        name, marker = window_name(wanted, kind), _MARKERS[kind]
+        x, y = layout[(label == wanted) & (site_type == kind)].T
+        axes.scatter(x, y, s=_point(layout), c=CLASSES[name], marker=marker, linewidths=0, alpha=0.8, label=name)
     _bare(axes)
 
 
@@ -260,10 +266,7 @@ def _name_classes(figure: Figure, axes: Axes, ncols: int) -> None:
 
 def _scatter_clusters(axes: Axes, layout: NDArray[np.floating], clusters: NDArray[np.integer]) -> None:
     axes.scatter(layout[:, 0], layout[:, 1], s=_point(layout), c=clusters, cmap="tab20", linewidths=0, alpha=0.8)
-    for cluster in np.unique(clusters):
-        x, y = np.median(layout[clusters == cluster], axis=0)
-        name = axes.annotate(str(cluster), (x, y), (4, 3), textcoords="offset points", fontsize=8, fontweight="bold")
-        name.set_path_effects([withStroke(linewidth=2, foreground="white", alpha=0.8)])
+    name_clusters(axes, layout, clusters)
     _bare(axes)
 
 

@@ -24,24 +24,28 @@ class BedRow(NamedTuple):
     line: int
 
 
-def read_bed6(path: Path, fifth: str, *, lenient: bool = False) -> Iterator[BedRow]:
+def read_bed6(path: Path, fifth: str, *, further_columns: bool = False, any_strand: bool = False) -> Iterator[BedRow]:
     """Rows of a plain or gzip file, as they come; blank lines, comments and lines for browsers are passed over.
 
     Args:
         path: the file.
         fifth: what the fifth column is, for an error.
-        lenient: take rows with further columns, and any strand.
+        further_columns: may follow; they are passed over.
+        any_strand: is taken as it stands; otherwise it has to be + or -.
 
     Raises:
         InputError: if a row is malformed, or as :func:`simcsp.sequence.files.text_lines`.
     """
     for number, line in text_lines(path):
         if is_data(line):
-            yield _row(line.split("\t"), path, number, fifth, lenient=lenient)
+            row = _row(line.split("\t"), path, number, fifth, further_columns=further_columns)
+            if not any_strand:
+                _require_strand(row, path)
+            yield row
 
 
-def _row(columns: list[str], path: Path, number: int, fifth: str, *, lenient: bool) -> BedRow:
-    if len(columns) < 6 or (len(columns) > 6 and not lenient):
+def _row(columns: list[str], path: Path, number: int, fifth: str, *, further_columns: bool) -> BedRow:
+    if len(columns) < 6 or (len(columns) > 6 and not further_columns):
         raise InputError(
             f"expected 6 tab-separated columns, found {len(columns)}", path=path, line=number,
             hint=f"They are contig, start, end, name, {fifth}, strand",
@@ -51,9 +55,12 @@ def _row(columns: list[str], path: Path, number: int, fifth: str, *, lenient: bo
         start, end = whole_number(first, "start"), whole_number(last, "end")
     except ValueError as error:
         raise InputError(str(error), path=path, line=number) from None
-    if strand not in ("+", "-") and not lenient:
+    return BedRow(contig, start, end, name, value, strand, number)
+
+
+def _require_strand(row: BedRow, path: Path) -> None:
+    if row.strand not in ("+", "-"):
         raise InputError(
-            f"the strand must be + or -, found {strand!r}", path=path, line=number,
+            f"the strand must be + or -, found {row.strand!r}", path=path, line=row.line,
             hint="Without it one end of an intron cannot be told from the other",
         )  # fmt: skip
-    return BedRow(contig, start, end, name, value, strand, number)

@@ -1,4 +1,4 @@
-"""Where training runs and in which precision."""
+"""Where training runs, in which precision, and compiled."""
 
 from datetime import timedelta
 from typing import Literal
@@ -6,6 +6,8 @@ from typing import Literal
 import torch
 from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs
+from torch import nn
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 _WAITING = timedelta(hours=2)  # of other processes while the main one measures
 
@@ -31,6 +33,13 @@ def describe(accelerator: Accelerator) -> str:
     device = torch.cuda.get_device_name(accelerator.device) if cuda else "cpu"
     many = f"{accelerator.num_processes} × " if accelerator.num_processes > 1 else ""
     return f"{many}{device}, {'bf16 autocast' if accelerator.mixed_precision == 'bf16' else 'fp32'}"
+
+
+def compile_layers(module: nn.Module) -> None:
+    """Layer by layer: all have one code, so that it is compiled once, and what is between them stays as it is."""
+    for child in module.modules():
+        if isinstance(child, GradientCheckpointingLayer):
+            child.compile()
 
 
 def _cpu_multiplies_bf16() -> bool:

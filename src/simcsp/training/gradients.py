@@ -152,6 +152,14 @@ class InChunks:
         return gathered
 
 
+def summed_over_processes(losses: Losses, accelerator: Accelerator) -> Losses:
+    """The losses of the whole batch: shares of all processes, which all call this, added up."""
+    if accelerator.num_processes == 1:
+        return losses
+    shares = torch.stack([value.detach().float() for value in losses.values()])
+    return dict(zip(losses, accelerator.reduce(shares, "sum"), strict=True))
+
+
 def equal_share(windows: int, processes: int) -> int:
     """Windows of a batch that each process takes.
 

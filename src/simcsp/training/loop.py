@@ -17,7 +17,6 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from torch import nn
 from tqdm import tqdm
-from transformers.modeling_layers import GradientCheckpointingLayer
 
 from simcsp.config import OptimiserConfig
 from simcsp.console import skip
@@ -32,7 +31,8 @@ from simcsp.training.checkpoint import (
     write_checkpoint,
     write_model,
 )
-from simcsp.training.gradients import Backward, Losses, in_one_pass
+from simcsp.training.devices import compile_layers
+from simcsp.training.gradients import Backward, Losses, in_one_pass, summed_over_processes
 from simcsp.training.log import RunLog
 from simcsp.training.optimiser import learning_rate, make_optimiser
 from simcsp.training.prefetch import prefetched
@@ -118,7 +118,7 @@ def train(
             bar.update()
             due = training.due(stop_requested)
             if any(due):
-                losses = _over_processes(losses, accelerator)
+                losses = summed_over_processes(losses, accelerator)
                 _require_finite(losses, training.progress.step)
             if due.note and log:
                 training.note(losses, log, bar)
@@ -151,9 +151,10 @@ class _Training:
     ) -> None:
         self._objective, self._measure, self._plan = objective, measure, plan
         self._folder, self._accelerator = folder, accelerator
+        # The objective once more, as torch sees it: it is trained as a module, and saved and restored as an objective.
         self._module = _as_module(objective).to(accelerator.device)
         if plan.compile:
-            _compile_layers(self._module)
+            compile_layers(self._module)
         optimiser = make_optimiser(self._module, plan.optimiser)
         found = latest_checkpoint(folder)
         self.progress = Progress() if found is None else read_checkpoint(found, objective, optimiser)
@@ -240,14 +241,6 @@ class _Training:
         prune_checkpoints(self._folder, keep=whole)
 
 
-def _over_processes(losses: Losses, accelerator: Accelerator) -> Losses:
-    """Add up the shares of all processes."""
-    if accelerator.num_processes == 1:
-        return losses
-    shares = torch.stack([value.detach().float() for value in losses.values()])
-    return dict(zip(losses, accelerator.reduce(shares, "sum"), strict=True))
-
-
 def _require_finite(losses: Losses, step: int) -> None:
     """Stop before a broken model is measured or saved; looked at then only, as a GPU has to wait for it."""
     for name in ("loss", _NORM):
@@ -264,13 +257,6 @@ def _require_selected(progress: Progress, plan: Plan) -> None:
                 f"{metric} was undefined whenever it was measured, so no model could be kept for it",
                 hint="Give more windows of both labels",
             )
-
-
-def _compile_layers(module: nn.Module) -> None:
-    """Layer by layer: all have one code, so that it is compiled once, and what is between them stays as it is."""
-    for child in module.modules():
-        if isinstance(child, GradientCheckpointingLayer):
-            child.compile()
 
 
 def _as_module(objective: Objective) -> nn.Module:

@@ -64,7 +64,7 @@ def threads_of_each(parallel: int) -> int:
     return max(1, torch.get_num_threads() // parallel)
 
 
-def at_once(parallel: int) -> int:
+def concurrent_processes(parallel: int) -> int:
     """How many of so many processes have a GPU of their own or, without any, a thread; the others only share them."""
     return min(parallel, torch.cuda.device_count() or torch.get_num_threads())
 
