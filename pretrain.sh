@@ -12,5 +12,6 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source src/stages.sh
+usage_if_asked "$@"
 
 run_stages "$pretraining" "$@"

@@ -54,6 +54,14 @@ run_study() { # CONFIG [OVERRIDES…]: every run of it, then their comparison; w
   run_stage compare "$@"
 }
 
+usage_if_asked() { # [WORDS…]: the comment at the head of the script that was called
+  case " $* " in *" --help "* | *" -h "*) ;; *) return 0 ;; esac
+  sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$(basename "$0")"
+  echo
+  echo "All settings: $python src/pretrain.py --help-settings"
+  exit 0
+}
+
 is_dry_run() { # [WORDS…]
   case " $* " in *" --dry-run "*) return 0 ;; *) return 1 ;; esac
 }

@@ -56,6 +56,16 @@ def test_a_dry_run_asks_the_last_stage_for_the_plan_of_all(machine: Machine, scr
 
 
 @pytest.mark.parametrize("script", STAGES)
+@pytest.mark.parametrize("word", ["--help", "-h"])
+def test_help_is_the_head_of_the_script_and_starts_no_stage(machine: Machine, script: str, word: str) -> None:
+    done = machine.bash(script, word)
+    assert done.returncode == 0
+    assert f"  bash {script} configs/my.yaml " in done.stdout
+    assert "set -euo" not in done.stdout
+    assert machine.calls("python3 [src/") == []
+
+
+@pytest.mark.parametrize("script", STAGES)
 def test_failing_first_stage_stops_the_chain_with_its_status(machine: Machine, script: str) -> None:
     first = STAGES[script][0]
     assert machine.bash(script, FAIL=f"*src/{first}.py*").returncode == 7

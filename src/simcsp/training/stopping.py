@@ -9,6 +9,8 @@ from types import FrameType
 import torch
 from accelerate import Accelerator
 
+from simcsp.console import say
+
 ONE_SIGNAL = 2.0  # seconds within which signals are one request to stop
 
 StopRequested = Callable[..., bool]
@@ -25,6 +27,8 @@ def stop_requests(accelerator: Accelerator) -> Iterator[StopRequested]:
     requested: list[float] = []
 
     def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        if not requested and accelerator.is_main_process:
+            say("stopping after this step, once a checkpoint is written")
         requested.append(time.monotonic())
         if requested[-1] - requested[0] > ONE_SIGNAL and accelerator.num_processes == 1:
             raise KeyboardInterrupt
