@@ -22,25 +22,26 @@ MANIFEST = {
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunConfig:
-    """Of tests/configs/tiny.yaml, in an empty checkout."""
+    """Of tests/configs/tiny.yaml, in fp32 and in an empty checkout."""
     monkeypatch.setattr(runs, "ROOT", tmp_path)
-    return parse_config("", ["--config", str(TINY)])
+    return parse_config("", ["--config", str(TINY), "--precision", "fp32"])
 
 
 @pytest.fixture
-def finish() -> Callable[[RunConfig, str], None]:
-    """Leave the folder of a stage as if it had finished."""
+def finish() -> Callable[..., None]:
+    """Leave the folder of a stage as if it had finished here, or on another device."""
 
-    def finished(config: RunConfig, stage: str) -> None:
+    def finished(config: RunConfig, stage: str, device: str = "cpu, fp32") -> None:
         folder = stage_folder(config, stage)
-        runs.open_stage(folder, stage_settings(config, stage), finished_before(config, stage))
+        inputs = finished_before(config, stage) | ({} if stage == "prepare" else {"device": device})
+        runs.open_stage(folder, stage_settings(config, stage), inputs)
         runs.close_stage(folder, {})
 
     return finished
 
 
 @pytest.fixture
-def prepare(finish: Callable[[RunConfig, str], None]) -> Callable[..., None]:
+def prepare(finish: Callable[..., None]) -> Callable[..., None]:
     """Leave prepared data: five parts of 200 windows, and ``more`` in their manifest."""
 
     def prepared(config: RunConfig, **more: Any) -> None:

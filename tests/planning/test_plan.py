@@ -15,46 +15,83 @@ from simcsp.planning.plan import planned, stage_states
 from simcsp.planning.rates import measured_rates
 from simcsp.stages import stage_folder
 
-Finish = Callable[[RunConfig, str], None]
+Finish = Callable[..., None]
+States = Callable[[RunConfig, str], dict[str, str]]
 Prepare = Callable[..., None]
 Seconds = Callable[..., dict[str, float | None]]
 
 
-def test_stages_are_found_as_they_are(config: RunConfig, prepare: Prepare, finish: Finish) -> None:
-    assert stage_states(config, "pretrain") == {"prepare": "to do", "pretrain": "to do"}
+@pytest.fixture
+def states(accelerator: Accelerator) -> States:
+    """``states(config, stage)``: stage → how it is found on the CPU in fp32."""
+    return lambda config, stage: {name: one.state for name, one in stage_states(config, stage, accelerator).items()}
+
+
+def test_stages_are_found_as_they_are(
+    config: RunConfig, prepare: Prepare, finish: Finish, states: States, accelerator: Accelerator
+) -> None:
+    assert states(config, "pretrain") == {"prepare": "to do", "pretrain": "to do"}
     prepare(config)
     finish(config, "pretrain")
-    assert stage_states(config, "pretrain") == {"prepare": "finished", "pretrain": "finished"}
-    assert stage_states(replace(config, seed=5), "pretrain")["pretrain"] == (
-        "refused, its folder holds other settings: settings.seed was 0, now 5"
-    )
+    assert states(config, "pretrain") == {"prepare": "finished", "pretrain": "finished"}
+    found = stage_states(replace(config, seed=5), "pretrain", accelerator)["pretrain"]
+    assert found.state == "refused"
+    assert "pretrain: holds the output of other settings: settings.seed was 0, now 5. " in found.problem
+    folder = stage_folder(config, "pretrain")
+    (folder / runs.DONE).rename(folder / "metrics.jsonl")
+    assert states(config, "pretrain")["pretrain"] == "to go on with"
+    (folder / runs.RECORD).rename(folder / "thesis.tex")
+    assert states(config, "pretrain")["pretrain"] == "refused"
+
+
+def test_a_stage_that_wrote_nothing_is_to_do(
+    config: RunConfig, prepare: Prepare, finish: Finish, states: States
+) -> None:
+    prepare(config)
+    finish(config, "pretrain")
     (stage_folder(config, "pretrain") / runs.DONE).unlink()
-    assert stage_states(config, "pretrain")["pretrain"] == "to go on with"
+    assert states(replace(config, seed=5), "pretrain")["pretrain"] == "to do"
 
 
-def test_no_stage_is_finished_before_those_that_it_needs(config: RunConfig, prepare: Prepare, finish: Finish) -> None:
+def test_no_stage_is_finished_before_those_that_it_needs(
+    config: RunConfig, prepare: Prepare, finish: Finish, states: States
+) -> None:
     prepare(config)
     for stage in ("pretrain", "encoders", "finetune", "evaluation"):
         finish(config, stage)
+    for stage in ("encoders", "prepare"):
+        (stage_folder(config, stage) / "output").touch()
     (stage_folder(config, "encoders") / runs.DONE).unlink()
-    assert list(stage_states(config, "report").values()) == [
+    assert list(states(config, "report").values()) == [
         "finished", "finished", "to go on with", "finished", "to check after encoders", "to do",
     ]  # fmt: skip
     (stage_folder(config, "prepare") / runs.DONE).unlink()
-    assert list(stage_states(config, "finetune").values()) == ["to go on with", *2 * ["to check after prepare"]]
+    assert list(states(config, "finetune").values()) == ["to go on with", *2 * ["to check after prepare"]]
 
 
-def test_a_stage_made_from_other_data_is_not_finished(config: RunConfig, prepare: Prepare, finish: Finish) -> None:
+def test_a_stage_made_from_other_data_is_not_finished(
+    config: RunConfig, prepare: Prepare, finish: Finish, accelerator: Accelerator
+) -> None:
     prepare(config)
     finish(config, "pretrain")
     other = replace(config, data=replace(config.data, seed=3))
     for path in stage_folder(config, "prepare").iterdir():
         path.unlink()
     finish(other, "prepare")
-    assert stage_states(other, "pretrain")["prepare"] == "finished"
-    assert stage_states(other, "pretrain")["pretrain"].startswith(
-        "refused, its folder holds other settings: inputs.prepare was "
-    )
+    found = stage_states(other, "pretrain", accelerator)
+    assert found["prepare"].state == "finished"
+    assert "holds the output of other settings: inputs.prepare was " in found["pretrain"].problem
+
+
+def test_a_stage_of_another_device_is_not_finished(
+    config: RunConfig, prepare: Prepare, finish: Finish, accelerator: Accelerator, states: States
+) -> None:
+    """Pre-training records its processes, too."""
+    prepare(config)
+    finish(config, "pretrain", "2 × cpu, fp32")
+    assert states(replace(config, processes=2), "pretrain")["pretrain"] == "finished"
+    found = stage_states(config, "pretrain", accelerator)["pretrain"]
+    assert "other settings: inputs.device was 2 × cpu, fp32, now cpu, fp32. " in found.problem
 
 
 @pytest.fixture

@@ -11,15 +11,17 @@ from accelerate import Accelerator
 from simcsp import runs, storage
 from simcsp.config import RunConfig
 from simcsp.datasets.windows import TRANSFER
+from simcsp.errors import InputError
 from simcsp.planning.rates import Rates, measured_rates
 from simcsp.planning.work import FoldWork, embedded, folds, phases
 from simcsp.stages import NEEDS, finished_before, stage_folder, stage_settings
+from simcsp.training.devices import describe
+from simcsp.training.processes import process_count
 from simcsp.training.workers import at_once
 
-FINISHED = "finished"
-_FOUND = {runs.State.FINISHED: FINISHED, runs.State.UNFINISHED: "to go on with", runs.State.NEW: "to do"}
-_TO_CHECK = "to check after"
-_UNTIMED = ("prepare", "report")
+FINISHED, UNFINISHED, NEW, REFUSED = "finished", "to go on with", "to do", "refused"
+_WORDS = {runs.State.FINISHED: FINISHED, runs.State.UNFINISHED: UNFINISHED, runs.State.NEW: NEW}
+_WITHOUT_DEVICE = ("prepare", "report")
 _POOLINGS = 3  # that every layer is scored with
 _PICTURED, _PICTURED_AT_END = 300, 2000  # windows of a layer in UMAP's pictures, as it trains and of every encoder
 _LAID_OUT = 2e-3  # seconds of a window in a picture, on one core; compiling it takes longer than all that is timed
@@ -37,18 +39,36 @@ class Work:
     room: float = 0.0
 
 
+class Found(NamedTuple):
+    """How a stage finds its folder.
+
+    Attributes:
+        state: ``finished``, if all that it needs is, too, and is what it was made from; ``to check after`` a stage that
+            it needs; ``to do``; ``to go on with``; or ``refused``.
+        problem: the sentence that a refused stage stops with.
+    """
+
+    state: str
+    problem: str = ""
+
+    @property
+    def left(self) -> bool:
+        """Whether there is work to do: what is to be checked is kept, or refused."""
+        return self.state in {NEW, UNFINISHED}
+
+
 class Planned(NamedTuple):
     """One folder of a stage, and what is to be done in it."""
 
     stage: str
     folder: Path
-    state: str
+    found: Found
     work: Work
 
     @property
-    def left(self) -> bool:
-        """Whether there is work to do."""
-        return _is_left(self.state)
+    def timed(self) -> bool:
+        """Whether there is work to do, the time of which is known by steps taken here."""
+        return self.found.left and self.work.seconds is not None and self.stage not in _WITHOUT_DEVICE
 
 
 def planned(configs: Sequence[RunConfig], stage: str, accelerator: Accelerator) -> list[Planned]:
@@ -61,43 +81,47 @@ def planned(configs: Sequence[RunConfig], stage: str, accelerator: Accelerator) 
         stage: the last one.
         accelerator: device and precision.
     """
-    states = [stage_states(config, stage) for config in configs]
-    left = {name for states_of_run in states for name, state in states_of_run.items() if _is_left(state)}
-    rates = measured_rates(configs, accelerator) if left.difference(_UNTIMED) else None
+    states = [stage_states(config, stage, accelerator) for config in configs]
+    left = {name for states_of_run in states for name, found in states_of_run.items() if found.left}
+    rates = measured_rates(configs, accelerator) if left.difference(_WITHOUT_DEVICE) else None
     manifests = [_manifest(config) for config in configs]
     alike = next(filter(None, manifests), None)  # other seeds split the same windows in another way
-    found: dict[Path, Planned] = {}
+    plan: dict[Path, Planned] = {}
     for name in states[0]:
-        for config, state, manifest in zip(configs, states, manifests, strict=True):
+        for config, found, manifest in zip(configs, states, manifests, strict=True):
             folder = stage_folder(config, name)
-            if folder not in found:
+            if folder not in plan:
                 known = manifest if name == "prepare" else manifest or alike
-                found[folder] = Planned(name, folder, state[name], _work(config, name, known, rates))
-    return list(found.values())
+                plan[folder] = Planned(name, folder, found[name], _work(config, name, known, rates))
+    return list(plan.values())
 
 
-def stage_states(config: RunConfig, stage: str) -> dict[str, str]:
+def stage_states(config: RunConfig, stage: str, accelerator: Accelerator) -> dict[str, Found]:
     """A stage and all that it needs, in order → how its folder is found.
 
-    ``finished``, if all that it needs is, too, and is what it was made from; ``to check after`` a stage that it needs;
-    ``to do``; ``to go on with``; or what differs where the stage would refuse its folder.
+    The files that stages read are not hashed for this: a stage may still refuse its folder for another annotation or
+    checkpoint of the same name.
     """
-    states: dict[str, str] = {}
+    states: dict[str, Found] = {}
     for name in (*NEEDS[stage], stage):
-        first = next((need for need in NEEDS[name] if states[need] != FINISHED), None)
+        first = next((need for need in NEEDS[name] if states[need].state != FINISHED), None)
         before = {} if first else finished_before(config, name)
-        found, differences = runs.peek_stage(stage_folder(config, name), stage_settings(config, name), before)
-        states[name] = _FOUND[found]
-        if differences:
-            states[name] = f"refused, its folder holds other settings: {'; '.join(differences[:3])}"
-        elif first and found is runs.State.FINISHED:
-            states[name] = f"{_TO_CHECK} {first}"
+        inputs = before | _device(config, name, accelerator)
+        try:
+            state = runs.peek_stage(stage_folder(config, name), stage_settings(config, name), inputs)
+        except InputError as error:
+            states[name] = Found(REFUSED, str(error))
+        else:
+            checked = first and state is runs.State.FINISHED
+            states[name] = Found(f"to check after {first}" if checked else _WORDS[state])
     return states
 
 
-def _is_left(state: str) -> bool:
-    """Not what is finished, nor what is to be checked: that is kept, or refused."""
-    return state != FINISHED and not state.startswith(_TO_CHECK)
+def _device(config: RunConfig, stage: str, accelerator: Accelerator) -> dict[str, str]:
+    """The input that a stage records of where it is computed."""
+    if stage in _WITHOUT_DEVICE:
+        return {}
+    return {"device": describe(accelerator, process_count(config.processes) if stage == "pretrain" else None)}
 
 
 def _manifest(config: RunConfig) -> dict[str, Any] | None:
