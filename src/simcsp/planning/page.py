@@ -7,7 +7,8 @@ from pathlib import Path
 
 from simcsp import runs
 from simcsp.config import RunConfig
-from simcsp.planning.plan import REFUSED, UNFINISHED, Planned, planned, size_words
+from simcsp.planning.plan import REFUSED, UNFINISHED, Planned, planned
+from simcsp.planning.units import size_words, time_words
 from simcsp.training.devices import describe, make_accelerator
 
 
@@ -51,7 +52,7 @@ def _time(found: Sequence[Planned]) -> str:
         return ""
     if not known:
         return "not known yet"
-    return _duration(sum(known)) + (" and what is not known yet" if len(known) < len(left) else "")
+    return time_words(sum(known)) + (" and what is not known yet" if len(known) < len(left) else "")
 
 
 def _total(found: Sequence[Planned]) -> Iterator[str]:
@@ -84,11 +85,3 @@ def _rooms(left: Sequence[Planned]) -> Iterator[str]:
 def _mount(folder: Path) -> Path:
     place = runs.existing(folder).resolve()
     return next(path for path in (place, *place.parents) if path.is_mount())
-
-
-def _duration(seconds: float) -> str:
-    """In the largest unit that leaves a number above 1."""
-    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 1.5 * length:
-            return f"about {seconds / length:.1f} {unit}"
-    return f"about {max(1, round(seconds))} s"
