@@ -9,7 +9,8 @@ from simcsp import runs
 from simcsp.command_line import parse_config
 from simcsp.config import RunConfig
 from simcsp.planning import plan
-from simcsp.planning.rates import Rates
+from simcsp.planning.rates import ClassifierRates, Rates
+from simcsp.planning.work import Kind
 from simcsp.stages import finished_before, stage_folder, stage_settings
 
 TINY = Path(__file__).resolve().parents[1] / "configs" / "tiny.yaml"
@@ -54,16 +55,16 @@ def prepare(finish: Callable[..., None]) -> Callable[..., None]:
 @pytest.fixture
 def rates(monkeypatch: pytest.MonkeyPatch) -> Rates:
     """Made up, in place of those of this machine."""
+    joint = Kind(mlm=True, contrast=True, whole=False)
+    trained = {Kind(mlm=True, contrast=False, whole=True): 1e-2, joint._replace(mlm=False): 2e-2, joint: 3e-2}
     made_up = Rates(
-        trained={(True, False): 1e-2, (False, True): 2e-2},
-        tuned={16: 4e-2, 8: 5e-2},
-        predicted=1e-3,
+        trained=trained,
+        encoder=ClassifierRates(tuned={16: 4e-2, 8: 5e-2}, predicted=1e-3, parameters=1000, width=32),
+        cnn=ClassifierRates(tuned={16: 1e-2}, predicted=5e-4, parameters=500, width=64),
         read=2e-3,
         clustered=1e-4,
         scored=3e-4,
-        parameters=1000,
         layers=1,
-        width=32,
     )
     monkeypatch.setattr(plan, "measured_rates", lambda *_: made_up)
     return made_up

@@ -75,9 +75,8 @@ def test_what_is_refused_is_not_left(config: RunConfig, prepare: Prepare, finish
     assert "Times are" not in said
 
 
-def test_what_was_begun_is_counted_in_full_and_says_so(
-    config: RunConfig, prepare: Prepare, finish: Finish, rates: Rates
-) -> None:
+@pytest.mark.usefixtures("rates")
+def test_what_was_begun_is_counted_in_full_and_says_so(config: RunConfig, prepare: Prepare, finish: Finish) -> None:
     prepare(config)
     before = run_page(config, "pretrain")
     assert "counted in full" not in before
@@ -97,8 +96,9 @@ def test_a_checkpoint_that_is_not_here_is_not_fetched(config: RunConfig) -> None
     assert "Times are" not in said
 
 
+@pytest.mark.usefixtures("rates")
 def test_room_is_that_of_the_disks_that_stages_write_to(
-    config: RunConfig, prepare: Prepare, tmp_path: Path, rates: None, monkeypatch: pytest.MonkeyPatch
+    config: RunConfig, prepare: Prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """``runs`` is a link to a disk of 5 GB, on which the run itself is a link to one of 7 GB."""
     prepare(config)
@@ -130,7 +130,11 @@ study:
 
 @pytest.fixture
 def study(
-    config: RunConfig, tmp_path: Path, rates: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    config: RunConfig,
+    rates: Rates,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> Callable[[], str]:
     """What the dry run of a study of two seeds and two numbers of labels says."""
     file = tmp_path / "study.yaml"
@@ -163,9 +167,7 @@ def test_before_anything_is_prepared_a_study_knows_its_steps(study: Callable[[],
     assert lines["finetune"].endswith("steps are known once the data are prepared; not known yet")
 
 
-def test_a_study_counts_shared_encoders_once(
-    study: Callable[[], str], config: RunConfig, prepare: Prepare, finish: Finish
-) -> None:
+def test_a_study_counts_shared_encoders_once(study: Callable[[], str], config: RunConfig, prepare: Prepare) -> None:
     """Seed 4 is prepared, and 7 splits the same windows. Seconds by the made-up rates, as in test_plan.py.
 
     A pre-training: 16 of steps, 14 + 6 × 0.82 of measurements; three encoders: 14 + 3 × 1.8. Fine-tuning with 100

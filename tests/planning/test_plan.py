@@ -7,12 +7,16 @@ from typing import Any
 import pytest
 import torch
 from accelerate import Accelerator
+from torch import nn
 
 from simcsp import runs
 from simcsp.config import RunConfig
-from simcsp.model.encoder import load_encoder, save_checkpoint
+from simcsp.model.encoder import load_encoder, remove_top_layers, save_checkpoint
+from simcsp.model.objectives import PretrainingObjective
+from simcsp.planning import rates as rates_room
 from simcsp.planning.plan import planned, stage_states
-from simcsp.planning.rates import measured_rates
+from simcsp.planning.rates import Rates, measured_rates
+from simcsp.planning.work import phases
 from simcsp.stages import stage_folder
 
 Finish = Callable[..., None]
@@ -96,7 +100,7 @@ def test_a_stage_of_another_device_is_not_finished(
 
 @pytest.fixture
 def seconds(
-    config: RunConfig, prepare: Prepare, accelerator: Accelerator, rates: None, monkeypatch: pytest.MonkeyPatch
+    config: RunConfig, prepare: Prepare, accelerator: Accelerator, rates: Rates, monkeypatch: pytest.MonkeyPatch
 ) -> Seconds:
     """``seconds(manifest, **finetune)``: stage → its seconds with the made-up rates and two threads."""
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
@@ -152,8 +156,38 @@ def test_gpus_share_the_steps_of_pretraining(seconds: Seconds, monkeypatch: pyte
     assert seconds({})["pretrain"] == pytest.approx((alone or 0) - steps + steps / 4)
 
 
+def test_a_convolutional_network_has_rates_and_a_size_of_its_own(
+    config: RunConfig, seconds: Seconds, accelerator: Accelerator
+) -> None:
+    asked = ("baseline", "cnn")
+    cnn = 24 * 16 * 1e-2 + (4 * 200 + 2 * 400) * 5e-4
+    assert seconds({}, initialisations=asked)["finetune"] == pytest.approx(2 * (STEPS + PREDICTED) + 2 * cnn)
+    tuned = replace(config, finetune=replace(config.finetune, initialisations=asked))
+    (room,) = (one.work.room for one in planned([tuned], "finetune", accelerator) if one.stage == "finetune")
+    encoder, network = 4 * 1000 + 2 * 400 * 32 * 4, 4 * 500 + 2 * 400 * 64 * 4
+    assert room == 2 * encoder + 2 * network + 12 * 1000
+
+
+@pytest.mark.parametrize(("highest", "per_window"), [(0.0, 2e-2), (0.5, 3e-2)])
+@pytest.mark.usefixtures("rates")
+def test_trials_have_their_own_batches_and_losses_and_are_measured(
+    config: RunConfig, prepare: Prepare, accelerator: Accelerator, highest: float, per_window: float
+) -> None:
+    """Five trials of 20 steps of 16 pairs; at 0, 10 and 20 their 200 windows are embedded, clustered and laid out."""
+    prepare(config)
+    search = replace(config.search, trials=5, batch_size=(8, 24), mlm_weight=(0.0, highest))
+    contrast = replace(config.pretrain.contrast, batch_size=64)
+    asked = replace(config, search=search, pretrain=replace(config.pretrain, contrast=contrast))
+    (found,) = (one for one in planned([asked], "search", accelerator) if one.stage == "search")
+    look = 200 * (2e-3 + 1e-4) + 200 * 2e-3
+    assert found.work.what == "5 trials of 20 steps at most, each measured 3 times"
+    assert found.work.seconds == pytest.approx(2 * 7 + 5 * (20 * 32 * per_window + 3 * look))
+    assert found.work.room == 12 * 1000  # one checkpoint at a time
+
+
+@pytest.mark.usefixtures("rates")
 def test_room_is_that_of_weights_and_test_embeddings(
-    config: RunConfig, prepare: Prepare, accelerator: Accelerator, rates: None
+    config: RunConfig, prepare: Prepare, accelerator: Accelerator
 ) -> None:
     prepare(config)
     room = {one.stage: one.work.room for one in planned([config], "report", accelerator)}
@@ -162,10 +196,24 @@ def test_room_is_that_of_weights_and_test_embeddings(
     assert room["finetune"] == 4 * 2 * (4 * 1000 + 2 * 400 * 32 * 4) + 12 * 1000
 
 
-def test_a_checkpoint_has_the_rates_of_its_own_shape(config: RunConfig, accelerator: Accelerator) -> None:
+def test_only_the_first_phase_is_timed_with_the_layers_that_baseline_lacks(
+    config: RunConfig, accelerator: Accelerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     larger = load_encoder(replace(config.encoder, hidden=32, layers=3), 42, seed=0)
     save_checkpoint(larger, runs.ROOT / "larger")
     asked = replace(config, encoder=replace(config.encoder, init=str(runs.ROOT / "larger"), drop_layers=1))
-    found = measured_rates([asked], accelerator)
+    depths: dict[tuple[bool, bool], int] = {}
+
+    def stepped(objective: nn.Module, *_: Any) -> float:
+        if isinstance(objective, PretrainingObjective):
+            phase = objective.phase
+            depths[phase.has_mlm, phase.has_contrast] = objective.encoder.config.num_hidden_layers
+        return 1.0
+
+    monkeypatch.setattr(rates_room, "_stepped", stepped)
+    found = measured_rates([asked], phases(asked), accelerator)
+    assert depths == {(True, False): 3, (False, True): 2}
     assert found is not None
-    assert (found.parameters, found.layers, found.width) == (larger.num_parameters(), 2, 2 * 32)
+    remove_top_layers(larger, 1)
+    assert (found.encoder.parameters, found.encoder.width) == (larger.num_parameters(), 2 * 32)
+    assert found.layers == 2

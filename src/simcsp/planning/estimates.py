@@ -6,11 +6,11 @@ from typing import Any, get_args
 
 import torch
 
-from simcsp.config import Pooling, RunConfig
+from simcsp.config import CNN, Pooling, RunConfig
 from simcsp.datasets.windows import TRANSFER
-from simcsp.planning.rates import Rates
+from simcsp.planning.rates import ClassifierRates, Rates
 from simcsp.planning.units import size_words
-from simcsp.planning.work import FoldWork, embedded, folds, phases
+from simcsp.planning.work import FoldWork, embedded, folds, phases, trial
 from simcsp.report.layout import PICTURED, PICTURED_IN_TRAINING
 from simcsp.training.workers import at_once
 
@@ -51,7 +51,7 @@ def work_of(config: RunConfig, stage: str, manifest: Mapping[str, Any] | None, r
         "finetune": lambda: _finetune(config, every, transfer, rates),
         "evaluation": lambda: _evaluation(config, every, rates),
         "report": lambda: Work("tables, figures and the page", _REPORTED),
-        "search": lambda: _search(config, rates),
+        "search": lambda: _search(config, selection, rates),
     }
     return of_stage[stage]()
 
@@ -78,13 +78,16 @@ def _pretrain(config: RunConfig, selection: int | None, rates: Rates | None) -> 
     )
     if rates is None:
         return Work(what)
-    seconds = sum(rates.trained[one.phase.has_mlm, one.phase.has_contrast] * one.windows for one in found)
-    seconds /= _devices(config.processes)
-    windows = selection or 0
-    look = windows * (rates.read + rates.clustered) + rates.layers * min(windows, PICTURED_IN_TRAINING) * _LAID_OUT
-    seconds += 2 * _COMPILED + sum(one.measurements for one in found) * look
+    seconds = sum(rates.trained[one.kind] * one.windows for one in found) / _devices(config.processes)
+    seconds += 2 * _COMPILED + sum(one.measurements for one in found) * _look(selection, rates)
     models = len(config.pretrain.encoders) + len(config.pretrain.kept)
-    return Work(what, seconds, rates.parameters * (_CHECKPOINT * len(found) + _BYTES * models))
+    return Work(what, seconds, rates.encoder.parameters * (_CHECKPOINT * len(found) + _BYTES * models))
+
+
+def _look(selection: int | None, rates: Rates) -> float:
+    """Seconds of a measurement as it trains: windows are embedded and clustered, and some laid out in every layer."""
+    windows = selection or 0
+    return windows * (rates.read + rates.clustered) + rates.layers * min(windows, PICTURED_IN_TRAINING) * _LAID_OUT
 
 
 def _devices(processes: int) -> int:
@@ -102,7 +105,7 @@ def _encoders(config: RunConfig, selection: int | None, rates: Rates | None) -> 
     scores = _POOLINGS * (rates.layers + 2) + rates.layers  # of states and their mixture, and for the pictures
     pictures = rates.layers * min(selection, PICTURED) * _LAID_OUT
     one = selection * (2 * rates.read + scores * rates.scored) + pictures
-    return Work(what, 2 * _COMPILED + len(names) * one, len(names) * selection * rates.width * _BYTES)
+    return Work(what, 2 * _COMPILED + len(names) * one, len(names) * selection * rates.encoder.width * _BYTES)
 
 
 def _finetune(config: RunConfig, every: list[FoldWork] | None, transfer: int, rates: Rates | None) -> Work:
@@ -113,16 +116,20 @@ def _finetune(config: RunConfig, every: list[FoldWork] | None, transfer: int, ra
     what = f"{jobs}, {names * sum(fold.steps for fold in every):,} steps of {every[0].batch} windows at most"
     if rates is None:
         return Work(what)
-    seconds = sum(
+    kinds = [rates.cnn if name == CNN and rates.cnn else rates.encoder for name in config.initialisations]
+    seconds = sum(_fold_seconds(config, fold, transfer, kind, rates.clustered) for fold in every for kind in kinds)
+    before = embedded(config, every) * rates.read if tuning.frozen else 0.0
+    room = sum(kind.parameters + 2 * fold.test * kind.width for fold in every for kind in kinds) * _BYTES
+    return Work(what, before + seconds / at_once(tuning.parallel), room + rates.encoder.parameters * _CHECKPOINT)
+
+
+def _fold_seconds(config: RunConfig, fold: FoldWork, transfer: int, rates: ClassifierRates, clustered: float) -> float:
+    """Of one fold from one initialisation; a frozen encoder has embedded the windows of the fold already."""
+    tuning = config.finetune
+    return (
         fold.steps * fold.batch * rates.tuned[tuning.batch_size]
         + (transfer if tuning.frozen else fold.predicted + transfer) * rates.predicted
-        + (fold.looks * fold.validation * rates.clustered if tuning.follow else 0.0)
-        for fold in every
-    )
-    before = embedded(config, every) * rates.read if tuning.frozen else 0.0
-    room = sum(rates.parameters * _BYTES + 2 * fold.test * rates.width * _BYTES for fold in every)
-    return Work(
-        what, before + names * seconds / at_once(tuning.parallel), names * room + rates.parameters * _CHECKPOINT
+        + (fold.looks * fold.validation * clustered if tuning.follow else 0.0)
     )
 
 
@@ -134,10 +141,11 @@ def _evaluation(config: RunConfig, every: list[FoldWork] | None, rates: Rates | 
     return Work(what, _COMPILED + clustered * rates.clustered)
 
 
-def _search(config: RunConfig, rates: Rates | None) -> Work:
-    phase = config.pretrain.contrast
-    what = f"{config.search.trials} trials of {phase.steps:,} steps at most"
+def _search(config: RunConfig, selection: int | None, rates: Rates | None) -> Work:
+    """Every trial to its end, with as many layers as BASELINE; each deletes its checkpoint."""
+    one, trials = trial(config), config.search.trials
+    what = f"{trials} trials of {one.steps:,} steps at most, each measured {one.measurements} times"
     if rates is None:
         return Work(what)
-    per_window = rates.trained[phase.has_mlm, phase.has_contrast]
-    return Work(what, config.search.trials * phase.steps * phase.windows_per_step * per_window)
+    seconds = rates.trained[one.kind] * one.windows + one.measurements * _look(selection, rates)
+    return Work(what, 2 * _COMPILED + trials * seconds, rates.encoder.parameters * _CHECKPOINT)

@@ -59,8 +59,8 @@ def _total(found: Sequence[Planned]) -> Iterator[str]:
     """All that is left, what its time means, and what is refused."""
     left = [one for one in found if one.found.left]
     refused = [one for one in found if one.found.state == REFUSED]
-    but = f", but for the {len(refused)} folders that are refused" if len(refused) > 1 else ""
-    but = ", but for the folder that is refused" if len(refused) == 1 else but
+    folders = "the folder that is" if len(refused) == 1 else f"{len(refused)} folders that are"
+    but = f", but for {folders} refused" if refused else ""
     yield f"Left{but}: {_time(left)}; {'; '.join(_rooms(left))}." if left else f"Nothing is left to do{but}."
     if any(one.found.state == UNFINISHED for one in left):
         yield "What is to go on with is counted in full."

@@ -11,6 +11,7 @@ from simcsp.config import RunConfig
 from simcsp.errors import InputError
 from simcsp.planning.estimates import Work, work_of
 from simcsp.planning.rates import measured_rates
+from simcsp.planning.work import phases, trial
 from simcsp.stages import NEEDS, finished_before, stage_folder, stage_settings
 from simcsp.training.devices import describe
 from simcsp.training.processes import process_count
@@ -64,7 +65,8 @@ def planned(configs: Sequence[RunConfig], stage: str, accelerator: Accelerator) 
     """
     states = [stage_states(config, stage, accelerator) for config in configs]
     left = {name for states_of_run in states for name, found in states_of_run.items() if found.left}
-    rates = measured_rates(configs, accelerator) if left.difference(_WITHOUT_DEVICE) else None
+    trainings = [*phases(configs[0]), *([trial(configs[0])] if stage == "search" else [])]
+    rates = measured_rates(configs, trainings, accelerator) if left.difference(_WITHOUT_DEVICE) else None
     manifests = [_manifest(config) for config in configs]
     alike = next(filter(None, manifests), None)  # other seeds split the same windows in another way
     plan: dict[Path, Planned] = {}
