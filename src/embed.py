@@ -36,11 +36,9 @@ from simcsp.model.encoder import initial_files, load_checkpoint, load_encoder
 from simcsp.model.published import embed_doubly_framed, embed_sites_off_by_one
 from simcsp.model.splicebert import initial_folder
 from simcsp.report.figures import layer_maps
-from simcsp.report.layout import umap_layout
+from simcsp.report.layout import PICTURED, umap_layout
 from simcsp.stages import enter_stage, finished_before, stage_folder
 from simcsp.training.devices import describe, make_accelerator
-
-_PICTURED = 2000  # windows in the UMAP figure
 
 Row = dict[str, object]
 Floats = NDArray[np.float32]
@@ -93,7 +91,7 @@ def _score_encoder(
     layers = _layer_rows(name, states, selection, config)
     pd.DataFrame(layers).to_csv(target / runs.LAYERS, index=False)
     np.save(target / "embeddings.npy", vectors)
-    some = np.sort(np.random.default_rng(config.seed).permutation(len(rows))[:_PICTURED])
+    some = np.sort(np.random.default_rng(config.seed).permutation(len(rows))[:PICTURED])
     layout = _layout(vectors, rows, some, selection, config)
     layout.to_csv(target / runs.LAYOUT, index=False)
     every = _layer_layouts(states[config.encoder.pooling], layout, some, selection, config)

@@ -55,8 +55,12 @@ run_study() { # CONFIG [OVERRIDES…]: every run of it, then their comparison; w
 }
 
 usage_if_asked() { # [WORDS…]: the comment at the head of the script that was called
+  local line
   case " $* " in *" --help "* | *" -h "*) ;; *) return 0 ;; esac
-  sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$(basename "$0")"
+  while read -r line && [[ $line == "#"* ]]; do
+    line=${line#"#"}
+    [[ $line == "!"* ]] || echo "${line# }"
+  done <"${0##*/}"
   echo
   echo "All settings: $python src/pretrain.py --help-settings"
   exit 0

@@ -23,12 +23,16 @@ from simcsp.runs import (
     finished_stage,
     lock,
     open_stage,
+    peek_stage,
     unclaimed_on_error,
 )
 from simcsp.storage import read_json
 
 SETTINGS: dict[str, Any] = {"seed": 1, "finetune": {"rate": 1e-5, "names": ("a", "b"), "labels": None}}
 INPUTS = {"prepare": "abc"}
+BOTH = pytest.mark.parametrize("look", [open_stage, peek_stage])  # a plan finds what the stage will find
+
+Look = Callable[[Path, dict[str, Any], dict[str, str]], State]
 
 
 def names(folder: Path) -> set[str]:
@@ -42,13 +46,14 @@ def half_done(folder: Path) -> Path:
     return folder
 
 
-def test_a_stage_is_new_then_unfinished_then_finished(tmp_path: Path) -> None:
+@BOTH
+def test_a_stage_is_new_then_unfinished_then_finished(tmp_path: Path, look: Look) -> None:
     folder = tmp_path / "stage"
-    assert open_stage(folder, SETTINGS, INPUTS) is State.NEW
-    (folder / "output").touch()
-    assert open_stage(folder, SETTINGS, INPUTS) is State.UNFINISHED
+    assert look(folder, SETTINGS, INPUTS) is State.NEW
+    half_done(folder)
+    assert look(folder, SETTINGS, INPUTS) is State.UNFINISHED
     close_stage(folder, {"steps": 3})
-    assert open_stage(folder, SETTINGS, INPUTS) is State.FINISHED
+    assert look(folder, SETTINGS, INPUTS) is State.FINISHED
     assert read_json(folder / DONE) == {"steps": 3}
 
 
@@ -85,8 +90,9 @@ def test_record_of_a_finished_stage_is_not_written_again(tmp_path: Path) -> None
     ],
 )
 @pytest.mark.parametrize("finished", [False, True])
+@BOTH
 def test_output_of_other_settings_is_refused_and_the_keys_are_named(
-    tmp_path: Path, settings: dict[str, Any], inputs: dict[str, str], named: str, *, finished: bool
+    tmp_path: Path, settings: dict[str, Any], inputs: dict[str, str], named: str, look: Look, *, finished: bool
 ) -> None:
     half_done(tmp_path)
     if finished:
@@ -95,16 +101,17 @@ def test_output_of_other_settings_is_refused_and_the_keys_are_named(
     with pytest.raises(
         InputError, match=f"holds the output of other settings: {named}. Choose another --run"
     ) as caught:
-        open_stage(tmp_path, settings, inputs)
+        look(tmp_path, settings, inputs)
     assert "seed was 1, now 1" not in str(caught.value)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_output_of_another_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@BOTH
+def test_output_of_another_version_is_refused(tmp_path: Path, look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
     half_done(tmp_path)
     monkeypatch.setattr(runs, "__version__", "9.9")
     with pytest.raises(InputError, match=r"version was .*, now 9\.9"):
-        open_stage(tmp_path, SETTINGS, INPUTS)
+        look(tmp_path, SETTINGS, INPUTS)
 
 
 def test_settings_that_json_changes_are_still_the_same(tmp_path: Path) -> None:
@@ -117,15 +124,25 @@ def test_settings_that_json_changes_are_still_the_same(tmp_path: Path) -> None:
 def test_a_stage_that_wrote_nothing_may_begin_with_other_settings(tmp_path: Path) -> None:
     open_stage(tmp_path, SETTINGS, INPUTS)
     (tmp_path / ".output.partial").mkdir()
+    assert peek_stage(tmp_path, {"seed": 2}, INPUTS) is State.NEW
+    assert read_json(tmp_path / RECORD)["settings"]["seed"] == 1
     assert open_stage(tmp_path, {"seed": 2}, INPUTS) is State.NEW
     assert read_json(tmp_path / RECORD)["settings"] == {"seed": 2}
 
 
-def test_files_of_somebody_else_are_refused(tmp_path: Path) -> None:
+@BOTH
+def test_files_of_somebody_else_are_refused(tmp_path: Path, look: Look) -> None:
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(InputError, match=f"holds files but no {RECORD}"):
-        open_stage(tmp_path, SETTINGS, INPUTS)
+        look(tmp_path, SETTINGS, INPUTS)
     assert names(tmp_path) == {"thesis.tex"}
+
+
+def test_a_look_may_leave_inputs_out(tmp_path: Path) -> None:
+    half_done(tmp_path)
+    assert peek_stage(tmp_path, SETTINGS, {}) is State.UNFINISHED
+    with pytest.raises(InputError, match=r"inputs\.prepare was abc, now None"):
+        open_stage(tmp_path, SETTINGS, {})
 
 
 def test_unfinished_stage_is_not_vouched_for(tmp_path: Path) -> None:

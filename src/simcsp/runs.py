@@ -96,30 +96,25 @@ def open_stage(folder: Path, settings: dict[str, Any], inputs: dict[str, str]) -
     Raises:
         InputError: if the folder holds the output of other settings, inputs or another version.
     """
-    wanted = {"version": __version__, "settings": finite(settings), "inputs": inputs}
-    outputs = {path.name for path in folder.glob("[!.]*")} - {RECORD}
-    if not outputs:
+    wanted = _wanted(settings, inputs)
+    if (state := _state(folder)) is State.NEW:
         write_json(folder / RECORD, {**wanted, "environment": environment()})
-        return State.NEW
-    if not (folder / RECORD).exists():
-        raise InputError(f"holds files but no {RECORD}", path=folder, hint="Give another name, or move them away")
-    _refuse_others(folder, wanted)
-    return State.FINISHED if (folder / DONE).exists() else State.UNFINISHED
+    else:
+        _refuse_others(folder, wanted)
+    return state
 
 
-def peek_stage(folder: Path, settings: dict[str, Any], inputs: dict[str, str]) -> tuple[State, list[str]]:
-    """What a stage would find in a folder, and how it differs from what the folder was made with; nothing is written.
+def peek_stage(folder: Path, settings: dict[str, Any], inputs: dict[str, str]) -> State:
+    """What :func:`open_stage` would find in a folder; nothing is written.
 
-    ``inputs`` may be a part of those that the stage reads.
+    Inputs that are left out, such as large files that would have to be hashed, are taken to be those of the record.
+
+    Raises:
+        InputError: as :func:`open_stage` does.
     """
-    if not (folder / RECORD).exists():
-        return State.NEW, []
-    state = State.FINISHED if (folder / DONE).exists() else State.UNFINISHED
-    wanted = {"version": __version__, "settings": finite(settings), "inputs": inputs}
-    record = read_json(folder / RECORD)
-    found = {key: record.get(key) for key in wanted}
-    found["inputs"] = {name: hash_ for name, hash_ in (found["inputs"] or {}).items() if name in inputs}
-    return state, sorted(_differences(found, wanted))
+    if (state := _state(folder)) is not State.NEW:
+        _refuse_others(folder, _wanted(settings, read_json(folder / RECORD).get("inputs", {}) | inputs))
+    return state
 
 
 def finished_stage(folder: Path, settings: dict[str, Any]) -> str:
@@ -195,6 +190,25 @@ def _git_state() -> str:
         return git("rev-parse", "HEAD") + (" with local changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return "not a git checkout"
+
+
+def _wanted(settings: dict[str, Any], inputs: dict[str, str]) -> dict[str, Any]:
+    """What a stage compares with the record of its folder."""
+    return {"version": __version__, "settings": finite(settings), "inputs": inputs}
+
+
+def _state(folder: Path) -> State:
+    """What is in a folder: a record alone is of a stage that wrote nothing.
+
+    Raises:
+        InputError: if there are files and no record.
+    """
+    outputs = {path.name for path in folder.glob("[!.]*")} - {RECORD}
+    if not outputs:
+        return State.NEW
+    if not (folder / RECORD).exists():
+        raise InputError(f"holds files but no {RECORD}", path=folder, hint="Give another name, or move them away")
+    return State.FINISHED if (folder / DONE).exists() else State.UNFINISHED
 
 
 def _refuse_others(folder: Path, wanted: dict[str, Any]) -> None:

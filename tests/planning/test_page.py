@@ -10,15 +10,16 @@ from types import SimpleNamespace
 import pytest
 
 import compare
-from simcsp import storage
+from simcsp import runs, storage
 from simcsp.command_line import parse_config
 from simcsp.config import FinetuneConfig, RunConfig
 from simcsp.planning import plan
 from simcsp.planning.page import run_page
+from simcsp.planning.rates import Rates
 from simcsp.stages import stage_folder
 
 TINY = str(Path(__file__).resolve().parents[1] / "configs" / "tiny.yaml")
-Finish = Callable[[RunConfig, str], None]
+Finish = Callable[..., None]
 Prepare = Callable[..., None]
 
 
@@ -43,7 +44,7 @@ def test_the_plan_counts_what_is_prepared_times_real_steps_and_writes_nothing(
 ) -> None:
     prepare(config)
     before = tree(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["report.py", "--config", TINY, "--dry-run"])
+    monkeypatch.setattr(sys, "argv", ["report.py", "--config", TINY, "--precision", "fp32", "--dry-run"])
     with pytest.raises(SystemExit) as exit_:
         parse_config("", stage="report")
     assert exit_.value.code == 0
@@ -66,16 +67,38 @@ def test_nothing_is_timed_where_nothing_is_left(
     assert run_page(config, "prepare").endswith("Nothing is left to do.")
 
 
+def test_what_is_refused_is_not_left(config: RunConfig, prepare: Prepare, finish: Finish) -> None:
+    prepare(config)
+    finish(config, "pretrain")
+    said = run_page(replace(config, seed=5), "pretrain")
+    assert "\nNothing is left to do, but for the folder that is refused.\nRefused: /" in said
+    assert "Times are" not in said
+
+
+@pytest.mark.usefixtures("rates")
+def test_what_was_begun_is_counted_in_full_and_says_so(config: RunConfig, prepare: Prepare, finish: Finish) -> None:
+    prepare(config)
+    before = run_page(config, "pretrain")
+    assert "counted in full" not in before
+    finish(config, "pretrain")
+    (stage_folder(config, "pretrain") / runs.DONE).rename(stage_folder(config, "pretrain") / "metrics.jsonl")
+    after = run_page(config, "pretrain")
+    assert "\nWhat is to go on with is counted in full.\n" in after
+    assert lines_of(after)["pretrain"].split("; ")[-1] == lines_of(before)["pretrain"].split("; ")[-1]
+
+
 def test_a_checkpoint_that_is_not_here_is_not_fetched(config: RunConfig) -> None:
     tuned = FinetuneConfig(initialisations=("baseline",))
     asked = replace(config, encoder=replace(config.encoder, init="510nt"), finetune=tuned)
     said = run_page(asked, "pretrain")
     assert "baseline: 20 steps of 16 windows" in said
     assert "not known yet" in said
+    assert "Times are" not in said
 
 
+@pytest.mark.usefixtures("rates")
 def test_room_is_that_of_the_disks_that_stages_write_to(
-    config: RunConfig, prepare: Prepare, tmp_path: Path, rates: None, monkeypatch: pytest.MonkeyPatch
+    config: RunConfig, prepare: Prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """``runs`` is a link to a disk of 5 GB, on which the run itself is a link to one of 7 GB."""
     prepare(config)
@@ -98,6 +121,7 @@ def test_room_is_that_of_the_disks_that_stages_write_to(
 
 STUDY = """\
 run: s
+precision: fp32
 study:
   seeds: [4, 7]
   budgets: [{labels: 100, epochs: 2, batch_size: 8}, {labels: 0, epochs: 2, batch_size: 16}]
@@ -106,7 +130,11 @@ study:
 
 @pytest.fixture
 def study(
-    config: RunConfig, tmp_path: Path, rates: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    config: RunConfig,
+    rates: Rates,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> Callable[[], str]:
     """What the dry run of a study of two seeds and two numbers of labels says."""
     file = tmp_path / "study.yaml"
@@ -139,9 +167,7 @@ def test_before_anything_is_prepared_a_study_knows_its_steps(study: Callable[[],
     assert lines["finetune"].endswith("steps are known once the data are prepared; not known yet")
 
 
-def test_a_study_counts_shared_encoders_once(
-    study: Callable[[], str], config: RunConfig, prepare: Prepare, finish: Finish
-) -> None:
+def test_a_study_counts_shared_encoders_once(study: Callable[[], str], config: RunConfig, prepare: Prepare) -> None:
     """Seed 4 is prepared, and 7 splits the same windows. Seconds by the made-up rates, as in test_plan.py.
 
     A pre-training: 16 of steps, 14 + 6 × 0.82 of measurements; three encoders: 14 + 3 × 1.8. Fine-tuning with 100
@@ -171,5 +197,10 @@ def test_a_study_says_what_is_done_and_what_is_refused(
     finish(replace(member(config, 4), seed=5), "pretrain")
     said = study()
     assert lines_of(said)["pretrain"].split(maxsplit=1)[1].startswith("1 refused, 1 finished  each baseline: ")
+    assert lines_of(said)["pretrain"].endswith("measured 3 times")
     assert lines_of(said)["encoders"].split(maxsplit=1)[1].startswith("1 to do, 1 finished ")
-    assert said.endswith("runs/s-4/pretrain: refused, its folder holds other settings: settings.seed was 5, now 4\n")
+    assert "\nLeft, but for the folder that is refused: about " in said
+    assert said.splitlines()[-1].endswith(
+        "runs/s-4/pretrain: holds the output of other settings: settings.seed was 5, now 4. Choose another --run (or "
+        "--data.name), or delete this folder."
+    )

@@ -110,7 +110,8 @@ def test_boxes_show_every_fold_of_every_model() -> None:
 
 def corners(text: Text) -> NDArray[np.float64]:
     """Of the box around a text in pixels, turned as the text is about its anchor: ``(4, 2)``."""
-    turn = Affine2D().rotate_deg_around(*text.get_transform().transform(text.get_position()), text.get_rotation())
+    x, y = text.get_transform().transform(text.get_position())
+    turn = Affine2D().translate(-x, -y).rotate_deg(text.get_rotation()).translate(x, y)
     rotation = text.get_rotation()
     text.set_rotation(0)
     box = text.get_window_extent()

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from simcsp import runs
 from simcsp.config import RunConfig
-from simcsp.planning.plan import Planned, planned, size_words
+from simcsp.planning.plan import REFUSED, UNFINISHED, Planned, planned
+from simcsp.planning.units import size_words, time_words
 from simcsp.training.devices import describe, make_accelerator
 
 
@@ -15,24 +16,22 @@ def run_page(config: RunConfig, stage: str) -> str:
     """A line or more for a stage and for each that it needs, and what all of it takes."""
     accelerator = make_accelerator(config.precision)
     found = planned([config], stage, accelerator)
-    rows = [(one.stage, one.state, one.work.what, _time([one])) for one in found]
+    rows = [(one.stage, one.found.state, one.work.what, _time([one])) for one in found]
     return _page(f"run {config.run} on {describe(accelerator)}", rows, found)
 
 
 def study_page(name: str, configs: Sequence[RunConfig]) -> str:
-    """Lines as those of a run, each for a stage of all runs of a study; what is refused is named below."""
+    """Lines as those of a run, each for a stage of all runs of a study."""
     accelerator = make_accelerator(configs[0].precision)
     found = planned(configs, "report", accelerator)
     rows = []
     for stage in dict.fromkeys(one.stage for one in found):
         of_stage = [one for one in found if one.stage == stage]
-        states = Counter(one.state.partition(",")[0] for one in of_stage)
+        states = Counter(one.found.state for one in of_stage)
         whats = {one.work.what for one in of_stage}
         what = f"each {whats.pop()}" if len(whats) == 1 else ""
         rows.append((stage, ", ".join(f"{number} {state}" for state, number in states.items()), what, _time(of_stage)))
-    refused = [f"{one.folder.relative_to(runs.ROOT)}: {one.state}" for one in found if one.state.startswith("refused")]
-    title = f"study {name}, {len(configs)} runs, on {describe(accelerator)}"
-    return "\n".join([_page(title, rows, found), *refused])
+    return _page(f"study {name}, {len(configs)} runs, on {describe(accelerator)}", rows, found)
 
 
 def _page(title: str, rows: Sequence[tuple[str, str, str, str]], found: Sequence[Planned]) -> str:
@@ -42,28 +41,36 @@ def _page(title: str, rows: Sequence[tuple[str, str, str, str]], found: Sequence
         first, *more = what.split("\n")
         lines.append(f"  {stage:<{widths[0]}}  {state:<{widths[1]}}  {'; '.join(filter(None, (first, time)))}")
         lines += [" " * (sum(widths) + 6) + line for line in more]
-    return "\n".join([*lines, "", _total([one for one in found if one.left])])
+    return "\n".join([*lines, "", *_total(found)])
 
 
 def _time(found: Sequence[Planned]) -> str:
     """What is left takes so long; empty if nothing is."""
-    left = [one.work.seconds for one in found if one.left]
+    left = [one.work.seconds for one in found if one.found.left]
     known = [seconds for seconds in left if seconds is not None]
     if not left:
         return ""
     if not known:
         return "not known yet"
-    return _duration(sum(known)) + (" and what is not known yet" if len(known) < len(left) else "")
+    return time_words(sum(known)) + (" and what is not known yet" if len(known) < len(left) else "")
 
 
-def _total(left: Sequence[Planned]) -> str:
-    if not left:
-        return "Nothing is left to do."
-    return (
-        f"Left: {_time(left)}; {'; '.join(_rooms(left))}.\n"
-        "Times are those of a few real steps just taken here on random sequence, scaled up: good to a factor of two. "
-        "Early stopping makes fine-tuning shorter."
-    )
+def _total(found: Sequence[Planned]) -> Iterator[str]:
+    """All that is left, what its time means, and what is refused."""
+    left = [one for one in found if one.found.left]
+    refused = [one for one in found if one.found.state == REFUSED]
+    folders = "the folder that is" if len(refused) == 1 else f"{len(refused)} folders that are"
+    but = f", but for {folders} refused" if refused else ""
+    yield f"Left{but}: {_time(left)}; {'; '.join(_rooms(left))}." if left else f"Nothing is left to do{but}."
+    if any(one.found.state == UNFINISHED for one in left):
+        yield "What is to go on with is counted in full."
+    if any(one.timed for one in left):
+        yield (
+            "Times are those of a few real steps just taken here on random sequence, scaled up: good to a factor of "
+            "two. Early stopping makes fine-tuning shorter."
+        )
+    for one in refused:
+        yield f"Refused: {one.found.problem}"
 
 
 def _rooms(left: Sequence[Planned]) -> Iterator[str]:
@@ -78,11 +85,3 @@ def _rooms(left: Sequence[Planned]) -> Iterator[str]:
 def _mount(folder: Path) -> Path:
     place = runs.nearest_existing(folder).resolve()
     return next(path for path in (place, *place.parents) if path.is_mount())
-
-
-def _duration(seconds: float) -> str:
-    """In the largest unit that leaves a number above 1."""
-    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 1.5 * length:
-            return f"about {seconds / length:.1f} {unit}"
-    return f"about {max(1, round(seconds))} s"

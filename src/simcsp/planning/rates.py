@@ -13,14 +13,16 @@ from accelerate import Accelerator
 from torch import nn
 from transformers import PreTrainedModel
 
-from simcsp.config import FinetuneConfig, OptimiserConfig, PhaseConfig, RunConfig, ViewConfig
+from simcsp.config import CNN, FinetuneConfig, OptimiserConfig, PhaseConfig, RunConfig, ViewConfig
 from simcsp.datasets.corpus import Corpus, Drawn
 from simcsp.metrics.layers import Sites, embedding_scores
 from simcsp.metrics.nmi import nmi
+from simcsp.model.cnn import CHANNELS, DilatedCnn
 from simcsp.model.embedding import classify
-from simcsp.model.encoder import SCRATCH, SiteClassifier, load_encoder, random_encoder
-from simcsp.model.objectives import ClassificationObjective, HeadObjective, PretrainingObjective
+from simcsp.model.encoder import SCRATCH, SiteClassifier, load_encoder, random_encoder, remove_top_layers
+from simcsp.model.objectives import ClassificationObjective, Classifier, HeadObjective, PretrainingObjective
 from simcsp.model.splicebert import needs_fetching, published_name
+from simcsp.planning.work import Kind, PhaseWork
 from simcsp.sequence.alphabet import FIRST_NUCLEOTIDE, T, Tokens, with_special_tokens
 from simcsp.stages import stage_folder
 from simcsp.training.batches import Batch, PretrainingBatches
@@ -34,71 +36,101 @@ _CLUSTERED = 400  # vectors
 
 
 @dataclass(frozen=True)
-class Rates:
-    """Seconds, here and now, and what the encoder is like.
+class ClassifierRates:
+    """Seconds of a classifier in one of the processes of fine-tuning, and what it is like.
 
     Attributes:
-        trained: (has MLM, has SimCSP) → per window read in pre-training, forward and backward.
-        tuned: windows of a step → per window of a step of fine-tuning, in one of its processes.
-        predicted: per window that one of them predicts.
-        read: per window that is embedded.
-        clustered: per window of one NMI.
-        scored: per window of SCCS, NMI and linear probe of one embedding.
-        parameters: of the encoder.
-        layers: of the encoders that pre-training leaves.
+        tuned: windows of a step → per window of a step.
+        predicted: per window that is predicted.
+        parameters: of the encoder or, without any, of the classifier.
         width: of an embedding.
     """
 
-    trained: dict[tuple[bool, bool], float]
     tuned: dict[int, float]
     predicted: float
-    read: float
-    clustered: float
-    scored: float
     parameters: int
-    layers: int
     width: int
 
 
-def measured_rates(configs: Sequence[RunConfig], accelerator: Accelerator) -> Rates | None:
+@dataclass(frozen=True)
+class Rates:
+    """Seconds, here and now, and what the encoders are like that pre-training leaves.
+
+    Attributes:
+        trained: kind of window → per window read in pre-training, forward and backward.
+        encoder: a classifier with one of these encoders.
+        cnn: a convolutional network, if fine-tuning starts from one.
+        read: per window that is embedded.
+        clustered: per window of one NMI.
+        scored: per window of SCCS, NMI and linear probe of one embedding.
+        layers: of these encoders.
+    """
+
+    trained: dict[Kind, float]
+    encoder: ClassifierRates
+    cnn: ClassifierRates | None
+    read: float
+    clustered: float
+    scored: float
+    layers: int
+
+
+def measured_rates(
+    configs: Sequence[RunConfig], trainings: Sequence[PhaseWork], accelerator: Accelerator
+) -> Rates | None:
     """Time every kind of step that some runs take; none if their encoder is a checkpoint that is not here.
 
     Args:
         configs: one run, or those of a study, which differ in seeds and in what fine-tuning learns from.
+        trainings: of pre-training, and of a search.
         accelerator: device and precision.
     """
     config = configs[0]
     if (encoder := _encoder(config)) is None:
         return None
-    how, tuning, window = config.encoder, config.finetune, config.data.window
-    rng = np.random.default_rng(0)
+    how = config.encoder
     classifier = SiteClassifier(encoder, pooling=how.pooling, layer=how.layer, dropout=0.0, seed=0)
-    windows = _windows(_fit(window, accelerator), window, rng)
-    kinds = {(phase.has_mlm, phase.has_contrast): phase for phase in _phases(config)}
-    with _threads(threads_of_each(tuning.parallel)):
-        sizes = {one.finetune.batch_size for one in configs}
-        tuned = {size: _tuned(classifier, windows[:size], tuning, accelerator) for size in sizes}
-        predicted = _read(classifier, windows, accelerator)
-    width = classifier.output.in_features
+    width, rng = classifier.output.in_features, np.random.default_rng(0)
+    windows = _windows(_fit(config.data.window, accelerator), config.data.window, rng)
     vectors = rng.normal(size=(_CLUSTERED, width)).astype(np.float32)
     label = np.arange(_CLUSTERED, dtype=np.uint8) % 2
     sites = Sites(label, np.zeros_like(label), np.arange(_CLUSTERED).astype(str))
+    cnn = DilatedCnn(dropout=0.0, seed=0) if CNN in config.initialisations else None
+    kinds = {one.kind: one.phase for one in trainings}
     return Rates(
-        trained={kind: _trained(config, phase, accelerator) for kind, phase in kinds.items()},
-        tuned=tuned,
-        predicted=predicted,
+        trained={kind: _trained(config, kind, phase, accelerator) for kind, phase in kinds.items()},
+        encoder=_classifier_rates(classifier, encoder, width, windows, configs, accelerator),
+        cnn=_classifier_rates(cnn, cnn, 2 * CHANNELS, windows, configs, accelerator) if cnn else None,
         read=_read(classifier, windows, accelerator),
         clustered=_seconds(lambda: nmi(vectors, sites.label, sites.site_type, config.nmi, 0)) / _CLUSTERED,
         scored=_seconds(lambda: embedding_scores(vectors, sites, config.nmi, 0)) / _CLUSTERED,
-        parameters=encoder.num_parameters(),
-        layers=encoder.config.num_hidden_layers - (0 if _baseline(config).exists() else how.drop_layers),
-        width=width,
+        layers=encoder.config.num_hidden_layers,
     )
 
 
-def _trained(config: RunConfig, phase: PhaseConfig, accelerator: Accelerator) -> float:
+def _classifier_rates(
+    classifier: Classifier,
+    kept: nn.Module,
+    width: int,
+    windows: Tokens,
+    configs: Sequence[RunConfig],
+    accelerator: Accelerator,
+) -> ClassifierRates:
+    """With the threads of a process of fine-tuning; ``kept`` is what a fold writes."""
+    tuning = configs[0].finetune
+    sizes = {one.finetune.batch_size for one in configs}
+    with _threads(threads_of_each(tuning.parallel)):
+        return ClassifierRates(
+            tuned={size: _tuned(classifier, windows[:size], tuning, accelerator) for size in sizes},
+            predicted=_read(classifier, windows, accelerator),
+            parameters=sum(part.numel() for part in kept.parameters()),
+            width=width,
+        )
+
+
+def _trained(config: RunConfig, kind: Kind, phase: PhaseConfig, accelerator: Accelerator) -> float:
     """Seconds per window read: a phase whose pairs are drawn elsewhere is timed on windows of its own kind."""
-    encoder = _encoder(config)
+    encoder = _encoder(config, whole=kind.whole)
     assert encoder is not None  # noqa: S101 - it was there a moment ago
     longest = max(config.pretrain.lengths or (config.data.window,))
     few = replace(
@@ -112,7 +144,7 @@ def _trained(config: RunConfig, phase: PhaseConfig, accelerator: Accelerator) ->
     return _stepped(objective, batch, few, accelerator, backward) / few.windows_per_step
 
 
-def _tuned(classifier: SiteClassifier, windows: Tokens, tuning: FinetuneConfig, accelerator: Accelerator) -> float:
+def _tuned(classifier: Classifier, windows: Tokens, tuning: FinetuneConfig, accelerator: Accelerator) -> float:
     """Seconds per window: of the classifier or, with a frozen encoder, of its head alone."""
     label = torch.arange(len(windows)) % 2
     if tuning.frozen:
@@ -146,18 +178,21 @@ def _stepped(
     return _seconds(step)
 
 
-def _read(classifier: SiteClassifier, windows: Tokens, accelerator: Accelerator) -> float:
+def _read(classifier: Classifier, windows: Tokens, accelerator: Accelerator) -> float:
     return _seconds(lambda: classify(classifier, windows, accelerator)) / len(windows)
 
 
-def _encoder(config: RunConfig) -> PreTrainedModel | None:
-    """Of the right shape; nothing is fetched for it."""
+def _encoder(config: RunConfig, *, whole: bool = False) -> PreTrainedModel | None:
+    """Of the shape of BASELINE or, until that is there, with the layers that it lacks; nothing is fetched for it."""
     init, dropout = config.encoder.init, config.encoder.dropout
     if _baseline(config).exists():
         return random_encoder(_baseline(config), dropout=dropout, seed=0)
     if needs_fetching(init) or (init != SCRATCH and not Path(init).exists() and not published_name(init)):
         return None
-    return load_encoder(config.encoder, config.longest_input, 0)
+    encoder = load_encoder(config.encoder, config.longest_input, 0)
+    if not whole:
+        remove_top_layers(encoder, config.encoder.drop_layers)
+    return encoder
 
 
 def _baseline(config: RunConfig) -> Path:
@@ -174,11 +209,6 @@ class _RandomCorpus:
         tokens = _windows(count, window or self.window, rng)
         places = np.arange(count, dtype=np.int64)
         return Drawn(tokens, np.zeros(tokens.shape, dtype=np.bool_), places, places)
-
-
-def _phases(config: RunConfig) -> list[PhaseConfig]:
-    settings = config.pretrain
-    return [phase for phase in (settings.baseline, settings.contrast, *settings.also) if phase.steps]
 
 
 def _windows(count: int, length: int, rng: np.random.Generator) -> Tokens:

@@ -1,10 +1,26 @@
 """How much a run has to do, counted from its settings and from what is prepared."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import mean
+from typing import NamedTuple
 
 from simcsp.config import PhaseConfig, RunConfig
 from simcsp.datasets.splits import fold_parts
+
+
+class Kind(NamedTuple):
+    """What a window of pre-training costs hangs on.
+
+    Attributes:
+        mlm: whether its tokens are asked for.
+        contrast: whether it is one of two views.
+        whole: whether the encoder still has the layers that BASELINE lacks.
+    """
+
+    mlm: bool
+    contrast: bool
+    whole: bool
 
 
 @dataclass(frozen=True)
@@ -26,6 +42,11 @@ class PhaseWork:
     windows: int
     tokens: int
     measurements: int
+
+    @property
+    def kind(self) -> Kind:
+        """Of its windows."""
+        return Kind(self.phase.has_mlm, self.phase.has_contrast, whole=self.name == "baseline")
 
 
 @dataclass(frozen=True)
@@ -62,11 +83,21 @@ class FoldWork:
 
 def phases(config: RunConfig) -> list[PhaseWork]:
     """All phases of pre-training that have steps, in order."""
-    lengths = config.pretrain.lengths or (config.data.window, config.data.window)
-    tokens = sum(lengths) // 2 + 2
     named = [("baseline", config.pretrain.baseline), ("contrast", config.pretrain.contrast)]
     named += [(recipe.name, recipe) for recipe in config.pretrain.also]
-    return [_phase(name, phase, tokens) for name, phase in named if phase.steps]
+    return [_phase(name, phase, config) for name, phase in named if phase.steps]
+
+
+def trial(config: RunConfig) -> PhaseWork:
+    """A trial of a search that is not stopped early, with the mean of the batch sizes; with MLM if any trial has it."""
+    search = config.search
+    phase = replace(
+        config.pretrain.contrast,
+        contrastive_weight=1.0,
+        mlm_weight=search.mlm_weight[1],
+        batch_size=round(mean(search.batch_size)),
+    )
+    return _phase("trial", phase, config)
 
 
 def folds(config: RunConfig, sizes: Sequence[int]) -> list[FoldWork]:
@@ -105,6 +136,8 @@ def embedded(config: RunConfig, every: Sequence[FoldWork]) -> int:
     return once + random * sum(fold.windows for fold in every)
 
 
-def _phase(name: str, phase: PhaseConfig, tokens: int) -> PhaseWork:
+def _phase(name: str, phase: PhaseConfig, config: RunConfig) -> PhaseWork:
+    lengths = config.pretrain.lengths or (config.data.window, config.data.window)
     windows = phase.steps * phase.windows_per_step
-    return PhaseWork(name, phase, phase.steps, windows, windows * tokens, 2 + (phase.steps - 1) // phase.evaluate_every)
+    tokens = windows * (sum(lengths) // 2 + 2)
+    return PhaseWork(name, phase, phase.steps, windows, tokens, 2 + (phase.steps - 1) // phase.evaluate_every)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
+PICTURED, PICTURED_IN_TRAINING = 2000, 300  # windows in a picture of an encoder, and in one while it trains
 _COMPONENTS = 50
 _NEIGHBOURS = 15
 

@@ -27,11 +27,17 @@ def make_accelerator(precision: Literal["auto", "bf16", "fp32"]) -> Accelerator:
     return Accelerator(mixed_precision=mixed, cpu=not cuda, kwargs_handlers=[InitProcessGroupKwargs(timeout=_WAITING)])
 
 
-def describe(accelerator: Accelerator) -> str:
-    """Devices and precision in words; numbers are repeatable on these only, so stages record them."""
+def describe(accelerator: Accelerator, processes: int | None = None) -> str:
+    """Devices and precision in words; numbers are repeatable on these only, so stages record them.
+
+    Args:
+        accelerator: of one of the processes that share the work.
+        processes: as many of them as there will be, if this one is not one of them.
+    """
+    processes = processes or accelerator.num_processes
     cuda = accelerator.device.type == "cuda"
     device = torch.cuda.get_device_name(accelerator.device) if cuda else "cpu"
-    many = f"{accelerator.num_processes} × " if accelerator.num_processes > 1 else ""
+    many = f"{processes} × " if processes > 1 else ""
     return f"{many}{device}, {'bf16 autocast' if accelerator.mixed_precision == 'bf16' else 'fp32'}"
 
 

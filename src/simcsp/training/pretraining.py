@@ -22,6 +22,7 @@ from simcsp.model.mlm import mask_tokens, mlm_loss, questions
 from simcsp.model.objectives import PretrainingObjective
 from simcsp.model.states import encode
 from simcsp.report.figures import umap_figures
+from simcsp.report.layout import PICTURED_IN_TRAINING
 from simcsp.sequence.alphabet import with_special_tokens
 from simcsp.sequence.sites import SITE_NAMES, window_name
 from simcsp.training.batches import Batch, PretrainingBatches, UnspacedBatches
@@ -31,7 +32,6 @@ from simcsp.training.log import RunLog
 from simcsp.training.loop import Measure, Plan, train
 
 SCCS, NMI = "validation/sccs", "validation/nmi"
-_PICTURED = 300  # windows in a UMAP picture while training; one takes half a second
 _PROJECTED = 1000  # windows in TensorBoard's projector
 _PROJECTOR = "00000"  # folder of the projector's files, by TensorBoard's writer
 _MLM_WINDOWS = 256  # windows the held-out MLM loss is measured on
@@ -110,7 +110,7 @@ class SelectionMeasure:
 
     def _draw(self, clusters: np.ndarray, step: int, log: RunLog) -> None:
         """Every layer above the embedding by label, the one that is pooled by Leiden cluster, too."""
-        rows = self._some_rows(_PICTURED)
+        rows = self._some_rows(PICTURED_IN_TRAINING)
         table, how = self.selection.take(rows), self.config.encoder
         layers = embed_layers(self.encoder, table.tokens, self.accelerator)[how.pooling]
         depth = layers.shape[1] - 1

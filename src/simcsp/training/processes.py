@@ -44,8 +44,7 @@ def in_own_processes(count: int) -> bool:
         if _PARENT in os.environ:
             threading.Thread(target=_end_with_parent, daemon=True).start()
         return False
-    count = count or max(1, torch.cuda.device_count())
-    if count == 1:
+    if (count := process_count(count)) == 1:
         return False
     processes = _started(count)
     with _handed_on(processes) as asked_to_stop:
@@ -53,6 +52,11 @@ def in_own_processes(count: int) -> bool:
     if any(statuses):
         _raise(statuses, stopped=bool(asked_to_stop))
     return True
+
+
+def process_count(count: int) -> int:
+    """So many processes or, for 0, one per visible GPU."""
+    return count or max(1, torch.cuda.device_count())
 
 
 def _started(count: int) -> list["subprocess.Popen[bytes]"]:
