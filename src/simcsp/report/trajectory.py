@@ -93,7 +93,7 @@ def finetuning_figure(curves: Mapping[str, Sequence[Records]]) -> Figure:
     Args:
         curves: model → records of each of its folds.
     """
-    figure = Figure(figsize=(7.6, 2.9))
+    figure = Figure(figsize=(7.6, 3.1))
     for axes, (metric, title) in zip(figure.subplots(1, 3), _FOLLOWED.items(), strict=True):
         for name, folds in curves.items():
             values: dict[int, list[float]] = {}
@@ -105,7 +105,7 @@ def finetuning_figure(curves: Mapping[str, Sequence[Records]]) -> Figure:
             axes.plot(steps, means, "-o", markersize=3, color=COLOURS.get(name, "0.3"), label=TITLES.get(name, name))
         axes.set(title=title, xlabel="fine-tuning step", ylabel="validation, mean over folds")
         axes.grid(color="0.92")
-    figure.axes[-1].legend(loc="best")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(curves))
     return figure
 
 
