@@ -9,7 +9,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.config import RunConfig
 from simcsp.model.encoder import load_encoder, remove_top_layers, save_checkpoint
 from simcsp.model.objectives import PretrainingObjective
@@ -55,6 +55,11 @@ def test_a_stage_that_wrote_nothing_is_to_do(
     finish(config, "pretrain")
     (stage_folder(config, "pretrain") / runs.DONE).unlink()
     assert states(replace(config, seed=5), "pretrain")["pretrain"] == "to do"
+
+
+def test_a_report_is_made_anew_whatever_its_folder_holds(config: RunConfig, states: States) -> None:
+    storage.write_text(stage_folder(config, "report") / "report.md", "# Run\n")
+    assert states(config, "report")["report"] == "to do"
 
 
 def test_no_stage_is_finished_before_those_that_it_needs(

@@ -19,6 +19,7 @@ from simcsp.training.processes import process_count
 FINISHED, UNFINISHED, NEW, REFUSED = "finished", "to go on with", "to do", "refused"
 _WORDS = {runs.State.FINISHED: FINISHED, runs.State.UNFINISHED: UNFINISHED, runs.State.NEW: NEW}
 _WITHOUT_DEVICE = ("prepare", "report")
+_MADE_ANEW = "report"  # always, so its folder has no record
 
 
 class Found(NamedTuple):
@@ -87,6 +88,9 @@ def stage_states(config: RunConfig, stage: str, accelerator: Accelerator) -> dic
     """
     states: dict[str, Found] = {}
     for name in (*NEEDS[stage], stage):
+        if name == _MADE_ANEW:
+            states[name] = Found(NEW)
+            continue
         first = next((need for need in NEEDS[name] if states[need].state != FINISHED), None)
         before = {} if first else finished_before(config, name)
         inputs = before | _device(config, name, accelerator)
