@@ -79,8 +79,9 @@ class Ensemble:
 
     def __str__(self) -> str:
         before, after = self.calibration_errors
+        folds = "one fold" if len(self._members) == 1 else f"{len(self._members)} folds"
         return (
-            f"{len(self._members)} folds, windows of {self.window} nt, temperature {self.temperature:.2f}; calibration "
+            f"{folds}, windows of {self.window} nt, temperature {self.temperature:.2f}; calibration "
             f"error on validation {before:.3f} before, {after:.3f} after"
         )
 
