@@ -1,6 +1,5 @@
 """ONNX beside an exported classifier, by the optional packages onnxscript and onnxruntime."""
 
-import importlib.util
 import logging
 import warnings
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from simcsp.errors import InputError
+from simcsp.extras import require_package
 from simcsp.model.encoder import SiteClassifier
 from simcsp.model.export import exported_classifier, window_logits
 
@@ -19,15 +18,13 @@ _INPUTS = ("input_ids", "attention_mask")
 
 
 def require_onnx() -> None:
-    """Say what is missing before anything is exported.
+    """Check that ONNX can be written.
 
     Raises:
         InputError: if a package is not installed.
     """
     for package in ("onnxscript", "onnxruntime"):
-        if importlib.util.find_spec(package) is None:
-            hint = "Run .venv/bin/pip install -e '.[onnx]', or leave --onnx out"
-            raise InputError(f"ONNX needs the package {package}", hint=hint)
+        require_package(package, what="ONNX", extra="onnx", otherwise="leave --onnx out")
 
 
 def write_onnx(classifier: SiteClassifier, folder: Path, tokens: Tensor) -> None:

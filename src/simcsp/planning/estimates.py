@@ -12,6 +12,7 @@ from simcsp.planning.rates import ClassifierRates, Rates
 from simcsp.planning.units import size_words
 from simcsp.planning.work import FoldWork, embedded, folds, phases, trial
 from simcsp.report.layout import PICTURED, PICTURED_IN_TRAINING
+from simcsp.training.processes import process_count
 from simcsp.training.workers import concurrent_processes
 
 _POOLINGS = len(get_args(Pooling))  # that every layer is scored with
@@ -92,8 +93,7 @@ def _look(selection: int | None, rates: Rates) -> float:
 
 def _devices(processes: int) -> int:
     """GPUs that processes of pre-training work on; without any they share the cores of one."""
-    gpus = torch.cuda.device_count()
-    return max(1, min(processes or gpus, gpus))
+    return max(1, min(process_count(processes), torch.cuda.device_count()))
 
 
 def _encoders(config: RunConfig, selection: int | None, rates: Rates | None) -> Work:

@@ -1,11 +1,10 @@
 """bigWig from bedGraph, by the optional package pyBigWig."""
 
-import importlib.util
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
-from simcsp.errors import InputError
+from simcsp.extras import require_package
 from simcsp.storage import whole_file
 
 _ROWS = 1 << 16  # handed over at a time
@@ -17,9 +16,8 @@ def require_bigwig() -> None:
     Raises:
         InputError: if pyBigWig is not installed.
     """
-    if importlib.util.find_spec("pyBigWig") is None:
-        hint = "Run .venv/bin/pip install -e '.[bigwig]', or leave --bigwig out: bedGraph is always written"
-        raise InputError("bigWig needs the package pyBigWig", hint=hint)
+    otherwise = "leave --bigwig out: bedGraph is always written"
+    require_package("pyBigWig", what="bigWig", extra="bigwig", otherwise=otherwise)
 
 
 def write_bigwigs(bedgraphs: Mapping[str, Path], lengths: Mapping[str, int], folder: Path) -> None:
