@@ -13,5 +13,6 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source src/stages.sh
 usage_if_asked "$@"
+require_packages
 
 run_stages "$finetuning" "$@"

@@ -107,6 +107,7 @@ setup() { # [EXTRA]: EXTRA is nothing or "[test]"
       [[ -n $known || ! -d .venv ]] ||
         fail ".venv was not made by run.sh; move it away, or run the stages with PYTHON=.venv/bin/python"
       python=$(find_python)
+      echo "Installing about 2 GB into .venv, which takes a minute or two:"
       step "new environment from $python in .venv" new_venv "$python"
       ;;
   esac
@@ -118,10 +119,12 @@ setup() { # [EXTRA]: EXTRA is nothing or "[test]"
 
 # --- what one does in it -------------------------------------------------------------------------------------------
 
-environment() { # [CONFIG…]: what a command was given
+open_stages() { # [CONFIG…]: what a command was given. No subshells from here on: signals reach this shell alone
   [[ $# -gt 0 && $1 != -* ]] || fail "$command needs a configuration, for instance configs/experiments/exp1.yaml"
   setup
   [[ -n ${SIMCSP_CONTAINER:-} ]] || export PYTHON=.venv/bin/python
+  source src/stages.sh
+  require_packages
 }
 
 demo() {
@@ -129,22 +132,18 @@ demo() {
   echo "The report is runs/demo/report/report.html"
 }
 
-# No subshells: src/stages.sh hands signals on to the stages, and SIGTERM reaches this shell alone.
 experiment() { # CONFIG [OVERRIDES…]
-  environment "$@"
-  source src/stages.sh
+  open_stages "$@"
   run_stages "$pretraining $finetuning" "$@"
 }
 
 search() { # CONFIG [OVERRIDES…]
-  environment "$@"
-  source src/stages.sh
+  open_stages "$@"
   run_stages "$pretraining search" "$@"
 }
 
 study() { # CONFIG [OVERRIDES…]
-  environment "$@"
-  source src/stages.sh
+  open_stages "$@"
   run_study "$@"
 }
 
@@ -276,8 +275,7 @@ case $command in
   shell) open_shell "$@" ;;
   help | -h | --help) usage ;;
   *)
-    echo "run.sh: there is no command \"$command\"." >&2
-    usage >&2
+    echo "run.sh: there is no command \"$command\"; \`bash run.sh help\` lists them." >&2
     exit 2
     ;;
 esac

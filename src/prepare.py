@@ -53,24 +53,22 @@ def main() -> None:
 
 
 def _prepare(config: RunConfig, target: Path) -> None:
-    tallies: list[Tally] = []
     with storage.whole_folder(target / "corpus") as folder:
-        tallies += write_corpus(config.data, folder, CACHE)
+        corpus_tallies = write_corpus(config.data, folder, CACHE)
     tables, window_tallies = _tables(config)
     for name, one in tables.items():
         with storage.whole_folder(target / name) as folder:
             save_windows(one, folder)
     table = tables["windows"]
-    tallies += window_tallies
-    for tally in tallies:
-        say(str(tally))
+    for heading, tallies in (("for the corpus:", corpus_tallies), ("for the windows:", window_tallies)):
+        say("\n".join([f"prepare: {heading}", *map(str, tallies)]))
     exposure = exposed_windows(table.tokens, target / "corpus")
     size = Corpus(target / "corpus", config.data.window).size
     manifest = {
         "corpus nucleotides": size,
         **{name: len(one.label) for name, one in tables.items()},
         "assemblies": _assemblies(config),
-        "sources": [tally.as_dict() for tally in tallies],
+        "sources": [tally.as_dict() for tally in (*corpus_tallies, *window_tallies)],
         "split": split_record(table, config.split),
         "exposure": exposure_record(exposure, table.part),
     }

@@ -70,10 +70,12 @@ is_dry_run() { # [WORDS…]
   case " $* " in *" --dry-run "*) return 0 ;; *) return 1 ;; esac
 }
 
-installed='import importlib.util as u, sys; sys.exit(any(u.find_spec(m) is None for m in sys.argv[1:]))'
-"$python" -c "$installed" torch transformers datasets jsonargparse 2>/dev/null || {
+require_packages() {
+  local installed='import importlib.util as u, sys; sys.exit(any(u.find_spec(m) is None for m in sys.argv[1:]))'
+  "$python" -c "$installed" torch transformers datasets jsonargparse 2>/dev/null || {
+    end_if_stopped 0
+    echo "$0: $python lacks the packages SimCSP needs; install them with: bash run.sh setup" >&2
+    exit 1
+  }
   end_if_stopped 0
-  echo "$0: $python lacks the packages SimCSP needs; install them with: bash run.sh setup" >&2
-  exit 1
 }
-end_if_stopped 0

@@ -144,6 +144,18 @@ def test_progress_begins_where_it_is_told(monkeypatch: pytest.MonkeyPatch) -> No
         assert "5/10" in str(bar)
 
 
+def test_a_log_file_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    with progress(None, "pretrain", unit="step", total=2) as bar:
+        bar.mininterval = 0
+        bar.update()
+        bar.update()
+    lines = stream.getvalue().splitlines(keepends=True)
+    assert len(lines) == 3
+    assert all(line.startswith("pretrain: ") and line.endswith("]\n") and "\r" not in line for line in lines)
+
+
 def test_what_is_skipped_is_counted_but_taken_for_no_speed() -> None:
     clock = [0.0]
     with tqdm(total=100, file=io.StringIO(), mininterval=0, smoothing=0.05) as bar:

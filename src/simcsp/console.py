@@ -57,15 +57,27 @@ def progress(
     total: int | None = None,
     scale: bool = False,
 ) -> "tqdm[Item]":
-    """A bar with rate and time left; a plain log (no terminal) gets one line every 30 seconds.
+    """A bar with rate and time left; without a terminal, a line every 30 seconds.
 
     With ``scale``, large counts are shown as k, M and G.
     """
     terminal = sys.stderr.isatty()
     return tqdm(
-        items, desc=what, unit=unit, initial=start, total=total, unit_scale=scale, file=sys.stderr,
+        items, desc=what, unit=unit, initial=start, total=total, unit_scale=scale,
+        file=sys.stderr if terminal else _Lines(),
         dynamic_ncols=terminal, mininterval=0.2 if terminal else 30, leave=False, smoothing=0.05, disable=not _NEWS,
     )  # fmt: skip
+
+
+class _Lines:
+    """Standard error for a log file: what a bar would draw over itself is one line after the other."""
+
+    def write(self, drawn: str) -> None:
+        if line := drawn.strip():
+            sys.stderr.write(f"{line}\n")
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def skip(bar: "tqdm[Item]", items: int) -> None:

@@ -58,7 +58,7 @@ def test_a_dry_run_asks_the_last_stage_for_the_plan_of_all(machine: Machine, scr
 @pytest.mark.parametrize("script", STAGES)
 @pytest.mark.parametrize("word", ["--help", "-h"])
 def test_help_is_the_head_of_the_script_and_starts_no_stage(machine: Machine, script: str, word: str) -> None:
-    done = machine.bash(script, word)
+    done = machine.bash(script, word, FAIL="*find_spec*")  # nothing has to be installed for it
     assert done.returncode == 0
     assert f"  bash {script} configs/my.yaml " in done.stdout
     assert "set -euo" not in done.stdout

@@ -157,7 +157,8 @@ def write_corpus(data: DataConfig, folder: Path, cache: Path) -> list[Tally]:
     with (folder / TOKENS).open("wb") as stream:
         writer = _RegionWriter(stream, data)
         for source in data.corpus:
-            tally = Tally("nucleotides", f"{source.species} ({source.sequences.name})")
+            what = "nucleotides" if source.annotation is None else "nucleotides of genes"
+            tally = Tally(what, f"{source.species} ({source.sequences.name})")
             tallies.append(tally)
             for contig, start, strand, letters in _stretches(source, data, cache, tally, tallies):
                 writer.write(source.species, contig, start, strand, letters, tally)
