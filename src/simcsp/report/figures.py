@@ -135,7 +135,7 @@ def umap_panels(
     clusters: Mapping[str, NDArray[np.integer]],
 ) -> Figure:
     """Layouts coloured by label (above) and by Leiden cluster (below), one column per model; equals share one."""
-    titles = _titles({name: layout.tobytes() + clusters[name].tobytes() for name, layout in layouts.items()})
+    titles = shared_titles({name: layout.tobytes() + clusters[name].tobytes() for name, layout in layouts.items()})
     side = float(np.clip(7.4 / len(titles), 2.5, 3.4))
     figure = Figure(figsize=(side * len(titles), 1.7 * side))
     rows = figure.subplots(2, len(titles), squeeze=False)
@@ -183,7 +183,7 @@ def layer_maps(layers: pd.DataFrame) -> Figure:
         layers: ``model``, ``layer``, ``pooling`` and the scores of `LAYER_SCORES`, in the order to be drawn.
     """
     scores = layers.groupby("model", sort=False)[list(LAYER_SCORES)]
-    titles = _titles({model: table.to_numpy().tobytes() for model, table in scores})
+    titles = shared_titles({model: table.to_numpy().tobytes() for model, table in scores})
     height = 0.5 + 0.25 * layers.layer.nunique()
     figure = Figure(figsize=(8.0, 0.9 + height * len(titles)))
     axes = figure.subplots(len(titles), len(LAYER_SCORES), squeeze=False)
@@ -203,7 +203,7 @@ def layer_maps(layers: pd.DataFrame) -> Figure:
 
 def score_curves(predictions: Mapping[str, tuple[NDArray[np.integer], NDArray[np.floating]]]) -> Figure:
     """ROC and precision–recall curves over the test windows of all folds together; equals share one."""
-    titles = _titles({name: probability.tobytes() for name, (_, probability) in predictions.items()})
+    titles = shared_titles({name: probability.tobytes() for name, (_, probability) in predictions.items()})
     figure = Figure(figsize=(7.4, 3.6))
     left, right = figure.subplots(1, 2)
     for name, title in titles.items():
@@ -219,6 +219,14 @@ def score_curves(predictions: Mapping[str, tuple[NDArray[np.integer], NDArray[np
     right.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.01))
     left.legend(loc="lower right")
     return figure
+
+
+def shared_titles(contents: Mapping[str, bytes]) -> dict[str, str]:
+    """Model → title; where several show the same, as a checkpoint that is best twice does, the first has them all."""
+    alike: dict[bytes, list[str]] = {}
+    for name, content in contents.items():
+        alike.setdefault(content, []).append(name)
+    return {names[0]: " = ".join(TITLES.get(name, name) for name in names) for names in alike.values()}
 
 
 def name_clusters(axes: Axes, layout: NDArray[np.floating], clusters: NDArray[np.integer]) -> None:
@@ -277,11 +285,3 @@ def _point(layout: NDArray[np.floating]) -> float:
 
 def _bare(axes: Axes) -> None:
     axes.set(xticks=[], yticks=[], xlabel="UMAP 1")
-
-
-def _titles(contents: Mapping[str, bytes]) -> dict[str, str]:
-    """Model → title; where several show the same, as a checkpoint that is best twice does, the first has them all."""
-    alike: dict[bytes, list[str]] = {}
-    for name, content in contents.items():
-        alike.setdefault(content, []).append(name)
-    return {names[0]: " = ".join(TITLES.get(name, name) for name in names) for names in alike.values()}

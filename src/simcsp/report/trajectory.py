@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from simcsp.metrics.rank_correlation import RankCorrelation, rank_correlation
-from simcsp.report.figures import BLACK, BLUE, COLOURS, GREEN, ORANGE, TITLES
+from simcsp.report.figures import BLACK, BLUE, COLOURS, GREEN, ORANGE, TITLES, shared_titles
 from simcsp.report.markdown import markdown_table
 
 PREDICTORS = {"sccs": "SCCS", "nmi": "NMI"}
@@ -93,19 +93,16 @@ def finetuning_figure(curves: Mapping[str, Sequence[Records]]) -> Figure:
     Args:
         curves: model → records of each of its folds.
     """
+    means = {name: _followed(folds) for name, folds in curves.items()}
+    titles = shared_titles({name: repr(one).encode() for name, one in means.items()})
     figure = Figure(figsize=(7.6, 3.1))
     for axes, (metric, title) in zip(figure.subplots(1, 3), _FOLLOWED.items(), strict=True):
-        for name, folds in curves.items():
-            values: dict[int, list[float]] = {}
-            for record in (record for records in folds for record in records):
-                if record.get(f"validation/{metric}") is not None:
-                    values.setdefault(record["step"], []).append(record[f"validation/{metric}"])
-            steps = sorted(step for step, found in values.items() if len(found) == len(folds))
-            means = [float(np.mean(values[step])) for step in steps]
-            axes.plot(steps, means, "-o", markersize=3, color=COLOURS.get(name, "0.3"), label=TITLES.get(name, name))
+        for name, label in titles.items():
+            steps, values = list(means[name][metric]), list(means[name][metric].values())
+            axes.plot(steps, values, "-o", markersize=3, color=COLOURS.get(name, "0.3"), label=label)
         axes.set(title=title, xlabel="fine-tuning step", ylabel="validation, mean over folds")
         axes.grid(color="0.92")
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(curves))
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(titles))
     return figure
 
 
@@ -149,6 +146,19 @@ def finetuning_section() -> str:
             "early, its curve ends there and so does the mean.",
         ]
     )
+
+
+def _followed(folds: Sequence[Records]) -> dict[str, dict[int, float]]:
+    """Metric → step → mean over folds, where every fold was measured."""
+    means: dict[str, dict[int, float]] = {}
+    for metric in _FOLLOWED:
+        values: dict[int, list[float]] = {}
+        for record in (record for records in folds for record in records):
+            if record.get(f"validation/{metric}") is not None:
+                values.setdefault(record["step"], []).append(record[f"validation/{metric}"])
+        measured = (step for step, found in sorted(values.items()) if len(found) == len(folds))
+        means[metric] = {step: float(np.mean(values[step])) for step in measured}
+    return means
 
 
 def _place(name: str) -> tuple[str, int]:
