@@ -20,7 +20,7 @@ usage: bash run.sh [COMMAND]
   container         start the container with TensorBoard in any case, without a GPU where there is none
   container check   say what the container lacks here; nothing if it lacks nothing
   setup             make .venv with the pinned packages; nothing to do when it is up to date
-  demo              setup, then pre-train, fine-tune and report on a simulated genome, in minutes on a CPU
+  demo [OVERRIDES…] setup, then pre-train, fine-tune and report on a simulated genome, in minutes on a CPU
   experiment CONFIG [OVERRIDES…]
                     setup, then pretrain.sh and finetune.sh on one configuration
   search CONFIG [OVERRIDES…]
@@ -34,7 +34,7 @@ usage: bash run.sh [COMMAND]
   shell [COMMAND…]  a shell, or one command, in the container if it runs, else in .venv
   help              this text
 
-With --dry-run, experiment, search and study set up the environment and show what they would do.
+With --dry-run, demo, experiment, search and study set up the environment and show what they would do.
 PORT is TensorBoard's port on 127.0.0.1 (6006); PYTHON is the interpreter that .venv is made from.
 TEXT
 }
@@ -125,11 +125,6 @@ open_stages() { # [CONFIG…]: what a command was given. No subshells from here 
   [[ -n ${SIMCSP_CONTAINER:-} ]] || export PYTHON=.venv/bin/python
   source src/stages.sh
   require_packages
-}
-
-demo() {
-  experiment configs/demo.yaml
-  echo "The report is runs/demo/report/report.html"
 }
 
 experiment() { # CONFIG [OVERRIDES…]
@@ -262,9 +257,13 @@ open_shell() {
 command=${1:-start}
 [[ $# -eq 0 ]] || shift
 case $command in
+  setup | tensorboard | help) [[ $# -eq 0 ]] || fail "$command takes no arguments, but was given: $*" ;;
+  demo | experiment | search | study) case " $* " in *" --help "* | *" -h "*) command=help ;; esac ;;
+esac
+case $command in
   start) start ;;
   setup) setup ;;
-  demo) demo ;;
+  demo) experiment configs/demo.yaml "$@" ;;
   experiment) experiment "$@" ;;
   search) search "$@" ;;
   study) study "$@" ;;
