@@ -69,7 +69,7 @@ def main() -> None:
         pretraining.to_csv(folder / "pretraining.csv")
         storage.write_json(folder / "metrics.json", metrics_json(table, comparisons))
         files.layers.to_csv(folder / "layers.csv", index=False)
-        for name, figure in _figures(files, table).items():
+        for name, figure in _figures(files, table, config.pretrain.kept).items():
             figure.savefig(folder / f"{name}.png")
         text = markdown_report(
             run=config.run,
@@ -88,7 +88,7 @@ def main() -> None:
     say(f"report: written to {(stage_folder(config, 'report') / 'report.html').relative_to(runs.ROOT)}")
 
 
-def _figures(files: RunFiles, table: pd.DataFrame) -> dict[str, Figure]:
+def _figures(files: RunFiles, table: pd.DataFrame, kept_along: Sequence[str]) -> dict[str, Figure]:
     any_layout = files.layouts["baseline"]
     scored = {name: (p.label.to_numpy(), p.probability.to_numpy()) for name, p in files.predictions.items()}
     return {
@@ -101,7 +101,8 @@ def _figures(files: RunFiles, table: pd.DataFrame) -> dict[str, Figure]:
             {name: layout.cluster.to_numpy() for name, layout in files.layouts.items()},
         ),
         "layers": figures.layer_maps(files.layers),
-        "curves": figures.score_curves(scored),
+        # Encoders kept along the way have the figures of their own: here they would be many curves of one colour.
+        "curves": figures.score_curves({name: one for name, one in scored.items() if name not in kept_along}),
     }
 
 

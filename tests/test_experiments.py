@@ -218,8 +218,12 @@ def test_experiment_5_trains_the_classifier_alone(run_all: Callable[..., Path]) 
 
 
 def test_the_published_bug_trains_on_nothing_but_three_tokens(run_all: Callable[..., Path]) -> None:
-    made = run_all("unspaced", "--finetune.initialisations=[baseline, best_sccs]")
+    made = run_all("unspaced", "--finetune.initialisations=[baseline, best_sccs]", "--encoder.dropout=0")
     assert "unspaced contrast" in read(made / "report" / "report.md")
+    records = read_metrics(made / "pretrain" / "phase-contrast")
+    losses = [r["train/contrastive_loss"] for r in records if "train/contrastive_loss" in r]
+    assert losses
+    assert losses == pytest.approx([np.log(16)] * len(losses), abs=1e-3)  # of guessing among a batch of equal windows
 
 
 def test_the_study_joins_its_runs(run: Stage, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
