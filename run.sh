@@ -162,13 +162,19 @@ run_tests() {
   exec python -m pytest "$@"
 }
 
+say_addresses() { # URL of TensorBoard; the second page has one colour per initialisation
+  echo "TensorBoard: $1/#custom_scalars&_smoothingWeight=0"
+  echo "Every number: $1/?smoothing=0&runColorGroup=regex:%28phase-%5Cw*%7C%5Cw*/fold%29#timeseries"
+}
+
 tensorboard_here() {
   mkdir -p runs
   if [[ -n ${SIMCSP_CONTAINER:-} ]]; then # its port is published on the host's 127.0.0.1 only
     exec tensorboard --logdir runs --bind_all --port 6006 --samples_per_plugin images=100
   fi
   [[ -x .venv/bin/tensorboard ]] || setup
-  echo "TensorBoard: $address/#custom_scalars&_smoothingWeight=0 (Ctrl-C ends it)"
+  say_addresses "$address"
+  echo "Ctrl-C ends it."
   exec .venv/bin/tensorboard --logdir runs --host 127.0.0.1 --port "$PORT" --samples_per_plugin images=100
 }
 
@@ -217,7 +223,7 @@ start_container() {
       --volume "$PWD/configs:/workspace/configs" --volume "$PWD/src:/workspace/src" \
       "$image" >/dev/null
   fi
-  echo "TensorBoard: http://$(docker port "$container" 6006 | head -n 1)/#custom_scalars&_smoothingWeight=0"
+  say_addresses "http://$(docker port "$container" 6006 | head -n 1)"
   echo "A shell in it, for pretrain.sh and finetune.sh: bash run.sh shell"
 }
 

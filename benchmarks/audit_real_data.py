@@ -2,9 +2,10 @@
 
     python benchmarks/audit_real_data.py --root data/raw > leakage.md
 
-The sets, their sources and licences are listed in docs/data.md, whose table this prints: each set split by the groups
-of its source (clusters, where it has none), by clusters, and by label alone as published studies did. Worth is the F1
-of the memoriser, and of logistic regression, in random folds minus that in the folds of the set.
+The sets, their sources and licences are listed in data/README.md; this prints the table of docs/public_data.md: each
+set split by the groups of its source (clusters, where it has none), by clusters, and by label alone as published
+studies did. Worth is the F1 of the memoriser, and of logistic regression, in random folds minus that in the folds of
+the set.
 """
 
 import argparse

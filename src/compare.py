@@ -4,7 +4,7 @@
     python src/compare.py --config configs/experiments/answer.yaml
     python src/compare.py --config configs/experiments/answer.yaml --dry-run   # what is done and to do in all runs
     python src/compare.py plan --config configs/experiments/answer.yaml   # the overrides of each run, one line per run
-    python src/compare.py runs layers-removed exp1 exp3 exp4         # any finished runs of the same windows
+    python src/compare.py runs layers-removed exp0 exp3 exp4         # any finished runs of the same windows
 
 Reads runs/<run>/evaluation of each; writes runs/<study or name>/report: report.md, report.html, scores.csv,
 comparisons.csv, transfer.csv, f1.png. Always made anew; it takes seconds.
