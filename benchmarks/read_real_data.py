@@ -3,7 +3,8 @@
     python benchmarks/read_real_data.py --root data/raw > counts.md
 
 The sets, their sources and licences are listed in data/README.md; this prints the table of docs/public_data.md. A set
-that is not there is named and left out. Tables that are in no published format (introns as TSV) are written out as BED6 first.
+that is not there is named and left out. Tables that are in no published format (introns as TSV) are written out as
+BED6 first.
 """
 
 import argparse

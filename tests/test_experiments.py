@@ -1,5 +1,6 @@
 """Every experiment end to end on the simulated genome, in a tiny form, through the scripts of its stages."""
 
+import importlib
 import json
 import re
 import shutil
@@ -247,3 +248,26 @@ def test_the_study_joins_its_runs(run: Stage, folder: Path, capsys: pytest.Captu
     assert len(transfer) == 2 * 2 * 2 * 5  # budgets, seeds, folds, models
     shared = {path.name for path in (folder / "runs" / "answer-0").iterdir()}  # by the budgets
     assert shared == {"pretrain", "encoders"}
+
+
+def test_the_benchmark_of_objectives_measures_every_way_that_the_windows_allow(
+    run: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    objectives = importlib.import_module("objectives")
+    monkeypatch.setattr(objectives, "SEEDS", 1)
+    settings = ("--data.name=objectives", "--split.pretraining=2", "--pretrain.contrast.steps=2")
+    run(prepare, "exp2", *settings)
+    capsys.readouterr()
+    run(objectives, "exp2", *settings)
+    head, _, *rows = capsys.readouterr().out.splitlines()
+    assert head == "| contrast of, beside MLM | SCCS | NMI | AUROC donor | AUROC acceptor | MLM loss |"
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    found = {name: [score.split(" ± ") for score in scores] for name, *scores in cells}
+    assert list(found) == [
+        "BASELINE", "MLM alone", "dropout", "shift of 5 nt", "10 % mutated", "labels", "labels, 10 % mutated",
+        "labels without MLM",
+    ]  # fmt: skip
+    assert all(spread == "0.000" for cells in found.values() for _, spread in cells)
+    assert all(0 <= float(auroc) <= 1 for cells in found.values() for auroc, _ in cells[2:4])
+    assert all(float(scores[-1][0]) > 0 for scores in found.values())
