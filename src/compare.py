@@ -12,6 +12,7 @@ comparisons.csv, transfer.csv, f1.png. Always made anew; it takes seconds.
 
 import sys
 from collections.abc import Iterator
+from typing import NoReturn
 
 from simcsp import runs, storage
 from simcsp.command_line import parse_config
@@ -21,7 +22,14 @@ from simcsp.errors import InputError
 from simcsp.report.answer import answer
 from simcsp.report.comparisons import REFERENCES, as_frame, compare
 from simcsp.report.finished_runs import read_evaluated_run
-from simcsp.report.joined import METRICS, contrastive_models, joined_scores, joined_transfer, variants
+from simcsp.report.joined import (
+    METRICS,
+    contrastive_models,
+    joined_scores,
+    joined_transfer,
+    require_same_windows,
+    variants,
+)
 from simcsp.report.joined_page import joined_figure, joined_report
 from simcsp.report.page import write_report
 
@@ -34,9 +42,12 @@ def main() -> None:
         case ["runs", name, first, second, *others]:
             _write(name, [first, second, *others])
         case ["runs", *_]:
-            raise InputError("too few runs", hint="python src/compare.py runs NAME RUN RUN ...")
+            raise InputError(
+                "too few runs",
+                hint="Give a name for the page and at least two runs: python src/compare.py runs NAME RUN RUN",
+            )
         case [*words] if "--dry-run" in words:
-            print(_dry_run([word for word in words if word != "--dry-run"]))
+            _dry_run([word for word in words if word != "--dry-run"])
         case _:
             config = parse_config(__doc__)
             _write(config.run, [name for name, _, _ in _members(config)])
@@ -57,11 +68,13 @@ def plan(config: RunConfig) -> Iterator[str]:
         )
 
 
-def _dry_run(words: list[str]) -> str:
+def _dry_run(words: list[str]) -> NoReturn:
     from simcsp.planning.page import study_page  # noqa: PLC0415 - times real steps: only who asks for it loads torch
 
     config = parse_config(__doc__, words)
-    return study_page(config.run, [parse_config(__doc__, [*words, *overrides.split()]) for overrides in plan(config)])
+    page = study_page(config.run, [parse_config(__doc__, [*words, *overrides.split()]) for overrides in plan(config)])
+    print(page.text)
+    sys.exit(1 if page.refused else 0)
 
 
 def _members(config: RunConfig) -> Iterator[tuple[str, int, BudgetConfig]]:
@@ -74,6 +87,7 @@ def _members(config: RunConfig) -> Iterator[tuple[str, int, BudgetConfig]]:
 
 def _write(name: str, members: list[str]) -> None:
     scored = [read_evaluated_run(member) for member in members]
+    require_same_windows(scored)
     scores, transfer = joined_scores(scored), joined_transfer(scored)
     ratios = dict(zip(variants(scored), (run.test_to_train for run in scored), strict=True))
     comparisons = compare(scores, ratios, METRICS, REFERENCES)

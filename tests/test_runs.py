@@ -99,7 +99,8 @@ def test_output_of_other_settings_is_refused_and_the_keys_are_named(
         close_stage(tmp_path, {})
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(
-        InputError, match=f"holds the output of other settings: {named}. Choose another --run"
+        InputError,
+        match=f"holds the output of other settings: {named}. Give the settings that it was",
     ) as caught:
         look(tmp_path, settings, inputs)
     assert "seed was 1, now 1" not in str(caught.value)
@@ -282,3 +283,27 @@ def test_folders_of_a_run_and_of_prepared_data_lie_in_the_checkout() -> None:
     root = Path(__file__).resolve().parents[1]
     assert runs.run_folder("demo") == root / "runs" / "demo"
     assert runs.prepared_folder("demo") == root / "data" / "prepared" / "demo"
+
+
+def test_what_to_choose_depends_on_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "ROOT", tmp_path)
+    for folder, name in ((runs.prepared_folder("d"), "--data.name"), (runs.run_folder("r") / "pretrain", "--run")):
+        half_done(folder)
+        with pytest.raises(InputError, match=f"choose another {name}, or delete this folder"):
+            open_stage(folder, {"seed": 2}, INPUTS)
+
+
+def test_nobody_is_told_to_delete_what_a_later_stage_needs(tmp_path: Path) -> None:
+    close_stage(half_done(tmp_path), {})
+    with pytest.raises(InputError, match="Give the settings that it was made with") as caught:
+        finished_stage(tmp_path, {**SETTINGS, "seed": 2})
+    assert "delete this folder" not in str(caught.value)
+
+
+def test_many_and_long_differences_are_shortened_and_counted(tmp_path: Path) -> None:
+    settings = {f"key{number}": ["long"] * 100 for number in range(9)}
+    open_stage(tmp_path, settings, {})
+    (tmp_path / "output").touch()
+    with pytest.raises(InputError, match=r"; and 3 more\. Give") as caught:
+        open_stage(tmp_path, dict.fromkeys(settings, 1), {})
+    assert len(str(caught.value)) < 1000

@@ -41,14 +41,14 @@ def test_where_the_data_lie_is_no_setting_of_a_stage() -> None:
 
 
 def test_a_stage_vouches_for_all_before_it(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="data/prepared/d: this stage has not finished"):
+    with pytest.raises(InputError, match=r"data/prepared/d: this stage has not been run\. Run pretrain\.sh"):
         finished_before(CONFIG, "pretrain")
     assert finished_before(CONFIG, "prepare") == {}
     for stage in ("prepare", "pretrain"):
         finish(CONFIG, stage)
     assert list(finished_before(CONFIG, "finetune")) == ["prepare", "pretrain"]
     finish(CONFIG, "encoders")
-    with pytest.raises(InputError, match="runs/r/finetune: this stage has not finished"):
+    with pytest.raises(InputError, match="runs/r/finetune: this stage has not been run"):
         finished_before(CONFIG, "evaluation")
 
 

@@ -64,8 +64,9 @@ def parse_config(description: str, arguments: list[str] | None = None, *, stage:
     if planned:
         from simcsp.planning.page import run_page  # noqa: PLC0415 - times real steps: only who asks for it loads torch
 
-        print(run_page(config, stage))
-        sys.exit(0)
+        page = run_page(config, stage)
+        print(page.text)
+        sys.exit(1 if page.refused else 0)
     return config
 
 

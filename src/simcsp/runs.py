@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from enum import Enum, auto
 from importlib import metadata
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from simcsp import __version__
@@ -32,6 +33,7 @@ SCORES, LAYERS, LAYOUT = "scores.csv", "layers.csv", "layout.csv"  # of encoders
 LAYER_LAYOUTS = "layer_layouts.csv"  # of encoders
 METRICS = "metrics.jsonl"  # of a training
 TRANSFERRED, CONFIG = "transfer.csv", "config.json"  # of the evaluation: scores on other species, resolved settings
+_NAMED = 6  # differences in an error
 _LIBRARIES = (
     "torch",
     "transformers",
@@ -100,7 +102,7 @@ def open_stage(folder: Path, settings: dict[str, Any], inputs: dict[str, str]) -
     if (state := _state(folder)) is State.NEW:
         write_json(folder / RECORD, {**wanted, "environment": environment()})
     else:
-        _refuse_others(folder, wanted)
+        _refuse_others(folder, wanted, _another(folder))
     return state
 
 
@@ -113,7 +115,9 @@ def peek_stage(folder: Path, settings: dict[str, Any], inputs: dict[str, str]) -
         InputError: as :func:`open_stage` does.
     """
     if (state := _state(folder)) is not State.NEW:
-        _refuse_others(folder, _wanted(settings, read_json(folder / RECORD).get("inputs", {}) | inputs))
+        _refuse_others(
+            folder, _wanted(settings, read_json(folder / RECORD).get("inputs", {}) | inputs), _another(folder)
+        )
     return state
 
 
@@ -127,8 +131,15 @@ def finished_stage(folder: Path, settings: dict[str, Any]) -> str:
         InputError: if the stage has not finished, or was run with other settings.
     """
     if not (folder / DONE).exists():
-        raise InputError("this stage has not finished", path=folder, hint="pretrain.sh and finetune.sh run all of them")
-    _refuse_others(folder, {"version": __version__, "settings": finite(settings)})
+        found = "has not finished" if folder.exists() else "has not been run"
+        raise InputError(
+            f"this stage {found}", path=folder, hint="Run pretrain.sh, and then finetune.sh, with this configuration"
+        )
+    _refuse_others(
+        folder,
+        {"version": __version__, "settings": finite(settings)},
+        "Give the settings that it was made with: what stands behind the configuration belongs there in every command",
+    )
     record = read_json(folder / RECORD)
     text = json.dumps([record["version"], record["settings"], record["inputs"]], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -211,15 +222,20 @@ def _state(folder: Path) -> State:
     return State.FINISHED if (folder / DONE).exists() else State.UNFINISHED
 
 
-def _refuse_others(folder: Path, wanted: dict[str, Any]) -> None:
+def _another(folder: Path) -> str:
+    """What to do about a folder that holds other output than that which is to be written."""
+    name = "--data.name" if folder.parent == prepared_folder("x").parent else "--run"
+    return f"Give the settings that it was made with, choose another {name}, or delete this folder"
+
+
+def _refuse_others(folder: Path, wanted: dict[str, Any], hint: str) -> None:
     found = read_json(folder / RECORD)
     differences = sorted(_differences({key: found.get(key) for key in wanted}, wanted))
     if differences:
-        raise InputError(
-            f"holds the output of other settings: {'; '.join(differences[:6])}",
-            path=folder,
-            hint="Choose another --run (or --data.name), or delete this folder",
-        )
+        named = differences[:_NAMED]
+        if more := len(differences) - len(named):
+            named.append(f"and {more} more")
+        raise InputError(f"holds the output of other settings: {'; '.join(named)}", path=folder, hint=hint)
 
 
 def _differences(found: Any, wanted: Any, name: str = "") -> Iterator[str]:
@@ -227,4 +243,9 @@ def _differences(found: Any, wanted: Any, name: str = "") -> Iterator[str]:
         for key in sorted(set(found) | set(wanted)):
             yield from _differences(found.get(key), wanted.get(key), f"{name}.{key}".lstrip("."))
     elif found != wanted:
-        yield f"{name} was {found}, now {wanted}"
+        yield f"{name} was {_short(found)}, now {_short(wanted)}"
+
+
+def _short(value: Any) -> str:
+    """A value in a sentence; lists of sources and the like are long."""
+    return shorten(str(value), 60, placeholder=" …") if isinstance(value, list | dict) else str(value)

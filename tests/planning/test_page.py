@@ -64,25 +64,27 @@ def test_nothing_is_timed_where_nothing_is_left(
 ) -> None:
     monkeypatch.setattr(plan, "measured_rates", None)  # a call would fail
     prepare(config)
-    assert run_page(config, "prepare").endswith("Nothing is left to do.")
+    assert run_page(config, "prepare").text.endswith("Nothing is left to do.")
 
 
 def test_what_is_refused_is_not_left(config: RunConfig, prepare: Prepare, finish: Finish) -> None:
     prepare(config)
     finish(config, "pretrain")
-    said = run_page(replace(config, seed=5), "pretrain")
+    said = run_page(replace(config, seed=5), "pretrain").text
     assert "\nNothing is left to do, but for the folder that is refused.\nRefused: /" in said
+    assert run_page(replace(config, seed=5), "pretrain").refused
+    assert not run_page(config, "pretrain").refused
     assert "Times are" not in said
 
 
 @pytest.mark.usefixtures("rates")
 def test_what_was_begun_is_counted_in_full_and_says_so(config: RunConfig, prepare: Prepare, finish: Finish) -> None:
     prepare(config)
-    before = run_page(config, "pretrain")
+    before = run_page(config, "pretrain").text
     assert "counted in full" not in before
     finish(config, "pretrain")
     (stage_folder(config, "pretrain") / runs.DONE).rename(stage_folder(config, "pretrain") / "metrics.jsonl")
-    after = run_page(config, "pretrain")
+    after = run_page(config, "pretrain").text
     assert "\nWhat is to go on with is counted in full.\n" in after
     assert lines_of(after)["pretrain"].split("; ")[-1] == lines_of(before)["pretrain"].split("; ")[-1]
 
@@ -90,7 +92,7 @@ def test_what_was_begun_is_counted_in_full_and_says_so(config: RunConfig, prepar
 def test_a_checkpoint_that_is_not_here_is_not_fetched(config: RunConfig) -> None:
     tuned = FinetuneConfig(initialisations=("baseline",))
     asked = replace(config, encoder=replace(config.encoder, init="510nt"), finetune=tuned)
-    said = run_page(asked, "pretrain")
+    said = run_page(asked, "pretrain").text
     assert "baseline: 20 steps of 16 windows" in said
     assert "not known yet" in said
     assert "Times are" not in said
@@ -109,13 +111,17 @@ def test_room_is_that_of_the_disks_that_stages_write_to(
     monkeypatch.setattr(Path, "is_mount", lambda path: path in free)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free[path]))
     room = 2 * 12 * 1000 + 3 * 4 * 1000
-    assert f"; {room // 1000} kB of disk on {tmp_path}/five, where 5.0 GB are free.\n" in run_page(config, "pretrain")
+
+    def said() -> str:
+        return run_page(config, "pretrain").text
+
+    assert f"; {room // 1000} kB of disk on {tmp_path}/five, where 5.0 GB are free.\n" in said()
     (tmp_path / "five" / "tiny").symlink_to(tmp_path / "seven")
-    assert f"; {room // 1000} kB of disk on {tmp_path}/seven, where 7.0 GB are free.\n" in run_page(config, "pretrain")
+    assert f"; {room // 1000} kB of disk on {tmp_path}/seven, where 7.0 GB are free.\n" in said()
     shutil.rmtree(stage_folder(config, "prepare"))
     assert (
         f"; 0 kB of disk on {tmp_path}, where 9.0 GB are free; {room // 1000} kB of disk on {tmp_path}/seven, "
-        "where 7.0 GB are free.\n" in run_page(config, "pretrain")
+        "where 7.0 GB are free.\n" in said()
     )
 
 
@@ -142,8 +148,11 @@ def study(
     monkeypatch.setattr(sys, "argv", ["compare.py", "--config", str(file), "--dry-run"])
 
     def said() -> str:
-        compare.main()
-        return capsys.readouterr().out
+        with pytest.raises(SystemExit) as ended:
+            compare.main()
+        printed = capsys.readouterr().out
+        assert ended.value.code == int("\nRefused: " in printed)
+        return printed
 
     return said
 
@@ -201,6 +210,6 @@ def test_a_study_says_what_is_done_and_what_is_refused(
     assert lines_of(said)["encoders"].split(maxsplit=1)[1].startswith("1 to do, 1 finished ")
     assert "\nLeft, but for the folder that is refused: about " in said
     assert said.splitlines()[-1].endswith(
-        "runs/s-4/pretrain: holds the output of other settings: settings.seed was 5, now 4. Choose another --run (or "
-        "--data.name), or delete this folder."
+        "runs/s-4/pretrain: holds the output of other settings: settings.seed was 5, now 4. Give the settings "
+        "that it was made with, choose another --run, or delete this folder."
     )

@@ -8,9 +8,18 @@ import pytest
 from scipy import stats
 from tests.report.conftest import RATIO
 
+from simcsp.errors import InputError
 from simcsp.report.answer import answer
 from simcsp.report.comparisons import REFERENCES, Comparison, as_frame, compare
-from simcsp.report.joined import METRICS, Scored, contrastive_models, joined_scores, joined_transfer, variants
+from simcsp.report.joined import (
+    METRICS,
+    Scored,
+    contrastive_models,
+    joined_scores,
+    joined_transfer,
+    require_same_windows,
+    variants,
+)
 from simcsp.report.joined_page import joined_figure, joined_report
 
 RECIPES = [
@@ -67,6 +76,19 @@ def test_variants_are_named_by_what_differs_but_the_seed() -> None:
     assert variants(cut[:2]) == ["all runs", "all runs"]
     both = [scored(labels, 0, scores_of(0), **{"encoder.layer": layer}) for labels in (5, 0) for layer in (1, 2)]
     assert len(set(variants(both))) == 4
+
+
+def test_the_number_of_labels_stands_for_nothing_but_fine_tuning() -> None:
+    runs = [scored(labels, 0, scores_of(0), **{"encoder.layers": layers}) for labels, layers in ((200, 2), (1000, 4))]
+    assert variants(runs) == ["layers 2, 200 labels", "layers 4, 1000 labels"]
+
+
+@pytest.mark.parametrize("name", ["data.windows", "data.window", "data.simulate"])
+def test_runs_of_different_windows_are_not_compared(name: str) -> None:
+    one, same, other = (scored(200, seed, scores_of(0), **{name: value}) for seed, value in ((0, 1), (1, 1), (2, 3)))
+    require_same_windows([one, same])
+    with pytest.raises(InputError, match=rf"run-0-200 and run-2-200 are of different windows \({name} differs\)"):
+        require_same_windows([one, same, other])
 
 
 def test_scores_are_by_variant_model_seed_and_fold() -> None:

@@ -4,6 +4,7 @@ import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from simcsp import runs
 from simcsp.config import RunConfig
@@ -12,7 +13,14 @@ from simcsp.planning.units import size_words, time_words
 from simcsp.training.devices import describe, make_accelerator
 
 
-def run_page(config: RunConfig, stage: str) -> str:
+class Page(NamedTuple):
+    """A plan in words, and whether a stage of it would be refused."""
+
+    text: str
+    refused: bool
+
+
+def run_page(config: RunConfig, stage: str) -> Page:
     """A line or more for a stage and for each that it needs, and what all of it takes."""
     accelerator = make_accelerator(config.precision)
     found = planned([config], stage, accelerator)
@@ -20,7 +28,7 @@ def run_page(config: RunConfig, stage: str) -> str:
     return _page(f"run {config.run} on {describe(accelerator)}", rows, found)
 
 
-def study_page(name: str, configs: Sequence[RunConfig]) -> str:
+def study_page(name: str, configs: Sequence[RunConfig]) -> Page:
     """Lines as those of a run, each for a stage of all runs of a study."""
     accelerator = make_accelerator(configs[0].precision)
     found = planned(configs, "report", accelerator)
@@ -34,14 +42,15 @@ def study_page(name: str, configs: Sequence[RunConfig]) -> str:
     return _page(f"study {name}, {len(configs)} runs, on {describe(accelerator)}", rows, found)
 
 
-def _page(title: str, rows: Sequence[tuple[str, str, str, str]], found: Sequence[Planned]) -> str:
+def _page(title: str, rows: Sequence[tuple[str, str, str, str]], found: Sequence[Planned]) -> Page:
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     lines = [f"Plan of {title}", ""]
     for stage, state, what, time in rows:
         first, *more = what.split("\n")
         lines.append(f"  {stage:<{widths[0]}}  {state:<{widths[1]}}  {'; '.join(filter(None, (first, time)))}")
         lines += [" " * (sum(widths) + 6) + line for line in more]
-    return "\n".join([*lines, "", *_total(found)])
+    text = "\n".join([*lines, "", *_total(found)])
+    return Page(text, refused=any(one.found.state == REFUSED for one in found))
 
 
 def _time(found: Sequence[Planned]) -> str:

@@ -23,7 +23,7 @@ def read_settings(name: str) -> dict[str, Any]:
     """
     folder = runs.run_folder(name)
     if not (folder / "evaluation" / runs.DONE).exists():
-        raise InputError("this run has not been evaluated", path=folder, hint="bash finetune.sh does that")
+        raise InputError("this run has not been evaluated", path=folder, hint="Run finetune.sh with its configuration")
     return dict(flat(storage.read_json(folder / "evaluation" / runs.CONFIG)))
 
 

@@ -13,11 +13,13 @@ from typing import Any
 import pandas as pd
 
 from simcsp.config import PRETRAINED
+from simcsp.errors import InputError
 from simcsp.report.comparisons import BASELINE
 from simcsp.report.tables import fold_scores
 
 METRICS = ("f1", "auroc", "sccs", "nmi")
 _LABELS = "finetune.labels"
+_WINDOWS = ("data.windows", "data.window", "data.simulate")  # settings that say which windows are scored
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,32 @@ class Scored:
 def variants(runs: Sequence[Scored]) -> list[str]:
     """What sets each run apart from the others but its seed, in words; "all runs" if nothing does.
 
-    The number of labels stands for what goes with it (epochs, batch size).
+    The number of labels stands for what goes with it in fine-tuning (epochs, batch size).
     """
     names = sorted({name for run in runs for name in run.settings})
     differing = [name for name in names if len({str(run.settings.get(name)) for run in runs}) > 1]
     kinds = {tuple(str(run.settings.get(name)) for name in differing) for run in runs}
-    if len(kinds) == len({run.settings.get(_LABELS) for run in runs}):
+    of_finetuning = all(name.startswith("finetune.") for name in differing)
+    if of_finetuning and len(kinds) == len({run.settings.get(_LABELS) for run in runs}):
         differing = [name for name in differing if name == _LABELS]
     return [", ".join(_in_words(name, run.settings.get(name)) for name in differing) or "all runs" for run in runs]
+
+
+def require_same_windows(runs: Sequence[Scored]) -> None:
+    """See that all runs are of the same labelled windows, as far as their settings tell.
+
+    Raises:
+        InputError: if they are not.
+    """
+    first, *others = runs
+    for run in others:
+        for name in _WINDOWS:
+            if run.settings.get(name) != first.settings.get(name):
+                raise InputError(
+                    f"the runs {first.name} and {run.name} are of different windows ({name} differs), so their scores "
+                    "cannot be compared",
+                    hint="Name runs of the same windows",
+                )
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
