@@ -150,10 +150,12 @@ def test_a_log_file_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     with progress(None, "pretrain", unit="step", total=2) as bar:
         bar.mininterval = 0
         bar.update()
+        with progress(None, "below", unit="window", total=9):
+            pass
         bar.update()
     lines = stream.getvalue().splitlines(keepends=True)
-    assert len(lines) == 3
-    assert all(line.startswith("pretrain: ") and line.endswith("]\n") and "\r" not in line for line in lines)
+    assert [line.split(":")[0] for line in lines] == ["pretrain", "pretrain", "below", "pretrain"]
+    assert all(line.endswith("]\n") and "\r" not in line and "\x1b" not in line for line in lines)
 
 
 def test_what_is_skipped_is_counted_but_taken_for_no_speed() -> None:

@@ -15,6 +15,7 @@ from simcsp.errors import NO_ROOM, InputError
 Item = TypeVar("Item")
 
 INTERRUPTED = 130  # 128 + SIGINT, what shells expect
+_UP = "\x1b[A"  # how a bar below another one goes back
 PEER_LOST = 75  # of a process that ends without a word because another one has; EX_TEMPFAIL of sysexits.h
 # Of several processes one tells the news, and one per host what goes wrong.
 _NEWS, _ERRORS = (os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK"))
@@ -73,7 +74,7 @@ class _Lines:
     """Standard error for a log file: what a bar would draw over itself is one line after the other."""
 
     def write(self, drawn: str) -> None:
-        if line := drawn.strip():
+        if line := drawn.replace(_UP, "").strip():
             sys.stderr.write(f"{line}\n")
 
     def flush(self) -> None:

@@ -126,15 +126,38 @@ def test_only_the_last_checkpoint_stays_beside_the_best_models(run: Train, tmp_p
 
 
 def test_bar_counts_every_step_once_also_when_resumed(
-    make_tiny: type[Tiny], batch_at: Callable[[int], Batch], accelerator: Accelerator, tmp_path: Path
+    make_tiny: type[Tiny],
+    batch_at: Callable[[int], Batch],
+    accelerator: Accelerator,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     plan = Plan(steps=7, optimiser=OptimiserConfig(), evaluate_every=9, save_every=3, seed=0, select={})
     counts = []
     for batches in (lambda step: killed_at(5)(step, batch_at(step)), batch_at):
-        with tqdm(total=7, file=StringIO()) as bar, contextlib.suppress(KilledError):
+        with tqdm(desc="x", total=7, file=StringIO()) as bar, contextlib.suppress(KilledError):
             train(make_tiny(), batches, lambda step, log: {}, plan, tmp_path, accelerator, bar)
         counts.append(bar.n)
     assert counts == [5, 7]
+    assert capsys.readouterr().out == "x: goes on from step 3\n"
+
+
+def test_measuring_before_the_first_step_is_not_taken_for_its_pace(
+    make_tiny: type[Tiny], batch_at: Callable[[int], Batch], accelerator: Accelerator, tmp_path: Path
+) -> None:
+    plan = Plan(steps=2, optimiser=OptimiserConfig(), evaluate_every=9, save_every=9, seed=0, select={})
+    clock = [0.0]
+
+    def measure(step: int, log: RunLog | None) -> dict[str, float]:
+        clock[0] += 100 if step == 0 else 0
+        return {}
+
+    with tqdm(total=2, file=StringIO()) as bar:
+        bar._time = lambda: clock[0]
+        bar.start_t = bar.last_print_t = 0.0
+        train(make_tiny(), batch_at, measure, plan, tmp_path, accelerator, bar)
+        assert bar.format_dict["elapsed"] == 0
+    assert clock == [100]
 
 
 # --- signals ---------------------------------------------------------------------------------------------------

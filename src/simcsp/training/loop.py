@@ -19,7 +19,7 @@ from torch import nn
 from tqdm import tqdm
 
 from simcsp.config import OptimiserConfig
-from simcsp.console import skip
+from simcsp.console import say, skip
 from simcsp.errors import InputError
 from simcsp.model.objectives import Objective
 from simcsp.training.batches import Batch
@@ -105,13 +105,17 @@ def train(
     """
     training = _Training(objective, measure, plan, folder, accelerator)
     skip(bar, training.progress.step)
+    if not bar.disable and 0 < training.progress.step < plan.steps:
+        say(f"{bar.desc}: goes on from step {training.progress.step:,}")
     with (
         _log_of_main_process(folder, training.progress.step, accelerator) as log,
         stop_requests(accelerator) as stop_requested,
         prefetched(batch_at, plan.steps, accelerator.device) as batch_of,
     ):
         if training.progress.step == 0:
+            bar.set_postfix_str("measuring")
             training.measure_and_select(log)
+            bar.unpause()  # what is measured before the first step is not the pace of the others
         training.meter.restart()
         while not training.is_over():
             losses = training.train_step(batch_of, backward)
