@@ -29,8 +29,8 @@ def test_it_begins_with_what_the_test_says(
 ) -> None:
     found = said(compared("best_sccs", difference, p, reference))
     assert found.startswith(start)
-    assert f"(95 % interval {difference - 0.01:+.4f} to {difference + 0.01:+.4f}, p = {p})" in found
-    assert ("0.023 would have been seen" in found) == found.startswith("No difference")
+    assert f"(95 % interval {difference - 0.01:+.4f} to {difference + 0.01:+.4f}, p = {p} after Holm)" in found
+    assert ("a difference of 0.023 would have been seen" in found) == found.startswith("No difference")
 
 
 def test_the_control_comes_before_baseline_and_the_best_before_the_others(compared: Compared) -> None:

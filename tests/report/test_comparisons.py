@@ -14,6 +14,7 @@ from simcsp.report.comparisons import (
     as_frame,
     as_frame_of_one_run,
     comparison_table,
+    seen,
     verdict,
 )
 from simcsp.report.tables import CLASSIFICATION, fold_scores
@@ -119,3 +120,14 @@ def test_files_keep_their_columns(scores: pd.DataFrame) -> None:
         "variant", "reference", "model", "metric", "pairs", "difference", "low", "high", "p", "p_folds", "effect",
         "detectable", "p_holm", "p_folds_holm",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("detectable", "words"),
+    [
+        (0.0152, "a difference of 0.015 would have been seen"),
+        (1.2, "with so few folds that scatter so much none could have been seen"),
+    ],
+)
+def test_no_difference_above_one_is_promised(detectable: float, words: str) -> None:
+    assert seen(replace(BETTER, detectable=detectable)) == words

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from simcsp.report.comparisons import CONTROL, REFERENCES, Comparison, interval, is_detected, signed
+from simcsp.report.comparisons import CONTROL, REFERENCES, Comparison, interval, is_detected, seen, signed
 from simcsp.report.figures import TITLES
 
 QUESTION = "Does contrastive pre-training help?"
@@ -43,10 +43,10 @@ def _sentence(candidates: Sequence[Comparison]) -> str:
     best = max(candidates, key=lambda c: c.difference)
     model, reference = (TITLES.get(name, name) for name in (best.model, best.reference))
     of = f", the best of {len(candidates)}," if len(candidates) > 1 else ""
-    numbers = f"F1 {signed(best.difference)} (95 % interval {interval(best.low, best.high)}, p = {best.p_holm:.2g})"
+    bounds = f"95 % interval {interval(best.low, best.high)}, p = {best.p_holm:.2g} after Holm"
+    numbers = f"F1 {signed(best.difference)} ({bounds})"
     if not is_detected(best):
-        seen = f"one of {best.detectable:.3f} would have been seen"
-        return f"No difference was detected: {model}{of} against {reference}, {numbers}; {seen}."
+        return f"No difference was detected: {model}{of} against {reference}, {numbers}; {seen(best)}."
     if best.difference < 0:
         return f"No, it is worse: {model}{of} against {reference}, {numbers}."
     yes = "Yes" if best.reference == CONTROL else f"Better than {reference}, which was trained for fewer steps"

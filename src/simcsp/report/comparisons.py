@@ -163,6 +163,13 @@ def verdict(comparison: Comparison) -> str:
     return f"{side} than {TITLES.get(comparison.reference, comparison.reference)}"
 
 
+def seen(comparison: Comparison) -> str:
+    """How large a difference the test would have found; scores differ by 1 at most."""
+    if comparison.detectable >= 1:
+        return "with so few folds that scatter so much none could have been seen"
+    return f"a difference of {comparison.detectable:.3f} would have been seen"
+
+
 def signed(value: float) -> str:
     """A difference with its sign, to four decimals."""
     return f"{value:+.4f}"

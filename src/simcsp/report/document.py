@@ -76,8 +76,10 @@ def _fine_tuned_section(table: pd.DataFrame, sites: pd.DataFrame, comparisons: S
         "### Against BASELINE",
         comparison_table(comparisons),
         "Differences are paired over folds; intervals and p values are of the corrected resampled t test (Nadeau "
-        "and Bengio 2003), p corrected by Holm over the models of one metric. d_z is the difference in units of its "
-        "standard deviation over folds. The interval over windows is another one: a bootstrap of the test windows, "
+        "and Bengio 2003), p corrected by Holm over the models of one metric. Each interval is of its comparison "
+        "alone, and so may leave 0 out where p after Holm, which the words follow, is not below 0.05. d_z is the "
+        "difference in units of its standard deviation over folds. The interval over windows is another one: a "
+        "bootstrap of the test windows, "
         f"{DRAWS:,} draws within folds, with the models as they are.",
         "### Donors and acceptors apart",
         _sites_table(sites),

@@ -75,8 +75,9 @@ def joined_report(
 
 _HOW = """Differences are paired over folds and seeds; intervals and p are of the corrected resampled t test (Nadeau and
 Bengio 2003) over all pairs, "p of folds" of the same test over folds with the seeds averaged. Both are corrected by
-Holm over all models and variants that are compared with one reference on one metric. d_z is the difference in units of
-its standard deviation over pairs."""
+Holm over all models and variants that are compared with one reference on one metric. Each interval is of its comparison
+alone, and so may leave 0 out where p after Holm, which the words follow, is not below 0.05. d_z is the difference in
+units of its standard deviation over pairs."""
 
 
 def _means(scores: pd.DataFrame) -> str:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from simcsp import runs
 from simcsp.errors import InputError
 from simcsp.metrics.significance import corrected_t_test
-from simcsp.report.comparisons import NAMES, Comparison, compare, is_detected, verdict
+from simcsp.report.comparisons import NAMES, Comparison, compare, is_detected, seen, verdict
 from simcsp.report.figures import BLACK, BLUE, COLOURS, GREEN, ORANGE, PURPLE, RED, SKY, TITLES
 from simcsp.report.finished_runs import pretrained_folder, read_evaluated_run, read_settings
 from simcsp.report.joined import Scored, joined_scores, variants
@@ -174,4 +174,4 @@ def _draw_course(axes: Axes, folder: Path, metric: str, look: dict[str, Any], la
 def _in_words(comparison: Comparison) -> str:
     if is_detected(comparison):
         return verdict(comparison)
-    return f"{verdict(comparison)} (one of {comparison.detectable:.3f} would have been seen)"
+    return f"{verdict(comparison)} ({seen(comparison)})"
