@@ -1,5 +1,6 @@
 """What a plan says, of a run and of a study."""
 
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -31,8 +32,9 @@ def tree(folder: Path) -> dict[str, str]:
 
 
 def lines_of(said: str) -> dict[str, str]:
-    """Stage → its line."""
-    return {line.split()[0]: line for line in said.splitlines() if line.startswith("  ") and line[2] != " "}
+    """Stage → its line, with one bar between columns."""
+    lines = [re.split(" {2,}", line.strip()) for line in said.splitlines() if re.match("  [a-z]", line)]
+    return {stage: " | ".join(columns) for stage, *columns in lines}
 
 
 def test_the_plan_counts_what_is_prepared_times_real_steps_and_writes_nothing(
@@ -51,10 +53,14 @@ def test_the_plan_counts_what_is_prepared_times_real_steps_and_writes_nothing(
     assert tree(tmp_path) == before
     said = capsys.readouterr().out
     lines = lines_of(said)
-    assert "finished" in lines["prepare"]
-    assert "baseline: 20 steps of 16 windows, 13,440 tokens, measured 3 times" in lines["pretrain"]
-    assert "2 folds × 4 initialisations, 192 steps of 16 windows at most; about" in lines["finetune"]
-    assert "about" in lines["encoders"]
+    assert lines["prepare"].startswith("finished | ")
+    assert re.match(
+        r"to do \| about .* s \| baseline: 20 steps of 16 windows, 13,440 tokens, measured 3", lines["pretrain"]
+    )
+    assert re.match(
+        r"to do \| about .* \| 2 folds × 4 initialisations, 192 steps of 16 windows at most$", lines["finetune"]
+    )
+    assert "to do | about" in lines["encoders"]
     (total,) = (line for line in said.splitlines() if line.startswith("Left: about"))
     assert "not known" not in total
 
@@ -86,7 +92,7 @@ def test_what_was_begun_is_counted_in_full_and_says_so(config: RunConfig, prepar
     (stage_folder(config, "pretrain") / runs.DONE).rename(stage_folder(config, "pretrain") / "metrics.jsonl")
     after = run_page(config, "pretrain").text
     assert "\nWhat is to go on with is counted in full.\n" in after
-    assert lines_of(after)["pretrain"].split("; ")[-1] == lines_of(before)["pretrain"].split("; ")[-1]
+    assert lines_of(after)["pretrain"].split(" | ")[1:] == lines_of(before)["pretrain"].split(" | ")[1:]
 
 
 def test_a_checkpoint_that_is_not_here_is_not_fetched(config: RunConfig) -> None:
@@ -169,11 +175,10 @@ def test_before_anything_is_prepared_a_study_knows_its_steps(study: Callable[[],
     said = study()
     assert said.startswith("Plan of study s, 4 runs, on cpu, ")
     lines = lines_of(said)
-    assert (
-        lines["prepare"].split(maxsplit=1)[1].startswith("2 to do  each 1 × a simulated genome of 40 genes; not known")
-    )
-    assert lines["pretrain"].split(maxsplit=1)[1].startswith("2 to do  each baseline: 20 steps of 16 windows, ")
-    assert lines["finetune"].endswith("steps are known once the data are prepared; not known yet")
+    assert lines["prepare"] == "2 to do | not known yet | each 1 × a simulated genome of 40 genes"
+    assert re.match(r"2 to do \| about \d+ s \| each baseline: 20 steps of 16 windows, ", lines["pretrain"])
+    assert lines["finetune"].startswith("4 to do | not known yet | ")
+    assert lines["finetune"].endswith("steps are known once the data are prepared")
 
 
 def test_a_study_counts_shared_encoders_once(study: Callable[[], str], config: RunConfig, prepare: Prepare) -> None:
@@ -186,12 +191,12 @@ def test_a_study_counts_shared_encoders_once(study: Callable[[], str], config: R
     prepare(member(config, 4))
     said = study()
     lines = lines_of(said)
-    assert "  1 finished, 1 to do  not known yet" in lines["prepare"]
-    assert lines["pretrain"].endswith(f"measured 3 times; about {round(2 * 34.92)} s")
-    assert lines["encoders"].endswith(f"on 200 windows; about {round(2 * 19.4)} s")
-    assert lines["finetune"].split(maxsplit=1)[1] == "4 to do              about 7.5 minutes"
-    assert lines["evaluation"].endswith("before and after; about 31 s")
-    assert lines["report"].endswith("about 40 s")
+    assert lines["prepare"] == "1 finished, 1 to do | not known yet"
+    assert lines["pretrain"].startswith(f"2 to do | about {round(2 * 34.92)} s | ")
+    assert lines["encoders"].startswith(f"2 to do | about {round(2 * 19.4)} s | ")
+    assert lines["finetune"] == "4 to do | about 7.5 minutes"
+    assert lines["evaluation"].startswith("4 to do | about 31 s | ")
+    assert lines["report"].startswith("4 to do | about 40 s | ")
     room = 2 * 36_000 + 2 * 76_800 + 4 * 863_200  # as in test_plan.py
     assert f"Left: about 10.5 minutes and what is not known yet; {room / 1e6:.1f} MB of disk on /" in said
 
@@ -205,9 +210,8 @@ def test_a_study_says_what_is_done_and_what_is_refused(
     finish(member(config, 7), "encoders")
     finish(replace(member(config, 4), seed=5), "pretrain")
     said = study()
-    assert lines_of(said)["pretrain"].split(maxsplit=1)[1].startswith("1 refused, 1 finished  each baseline: ")
-    assert lines_of(said)["pretrain"].endswith("measured 3 times")
-    assert lines_of(said)["encoders"].split(maxsplit=1)[1].startswith("1 to do, 1 finished ")
+    assert lines_of(said)["pretrain"].startswith("1 refused, 1 finished | each baseline: ")
+    assert lines_of(said)["encoders"].startswith("1 to do, 1 finished | about ")
     assert "\nLeft, but for the folder that is refused: about " in said
     assert said.splitlines()[-1].endswith(
         "runs/s-4/pretrain: holds the output of other settings: settings.seed was 5, now 4. Give the settings "

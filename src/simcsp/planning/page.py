@@ -24,7 +24,7 @@ def run_page(config: RunConfig, stage: str) -> Page:
     """A line or more for a stage and for each that it needs, and what all of it takes."""
     accelerator = make_accelerator(config.precision)
     found = planned([config], stage, accelerator)
-    rows = [(one.stage, one.found.state, one.work.what, _time([one])) for one in found]
+    rows = [(one.stage, one.found.state, _time([one]), one.work.what) for one in found]
     return _page(f"run {config.run} on {describe(accelerator)}", rows, found)
 
 
@@ -38,17 +38,18 @@ def study_page(name: str, configs: Sequence[RunConfig]) -> Page:
         states = Counter(one.found.state for one in of_stage)
         whats = {one.work.what for one in of_stage}
         what = f"each {whats.pop()}" if len(whats) == 1 else ""
-        rows.append((stage, ", ".join(f"{number} {state}" for state, number in states.items()), what, _time(of_stage)))
+        rows.append((stage, ", ".join(f"{number} {state}" for state, number in states.items()), _time(of_stage), what))
     return _page(f"study {name}, {len(configs)} runs, on {describe(accelerator)}", rows, found)
 
 
 def _page(title: str, rows: Sequence[tuple[str, str, str, str]], found: Sequence[Planned]) -> Page:
-    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = [f"Plan of {title}", ""]
-    for stage, state, what, time in rows:
+    for *columns, what in rows:
         first, *more = what.split("\n")
-        lines.append(f"  {stage:<{widths[0]}}  {state:<{widths[1]}}  {'; '.join(filter(None, (first, time)))}")
-        lines += [" " * (sum(widths) + 6) + line for line in more]
+        cells = [f"{cell:<{width}}" for cell, width in zip(columns, widths, strict=True)]
+        lines.append(f"  {'  '.join([*cells, first])}".rstrip())
+        lines += [" " * (sum(widths) + 8) + line for line in more]
     text = "\n".join([*lines, "", *_total(found)])
     return Page(text, refused=any(one.found.state == REFUSED for one in found))
 
