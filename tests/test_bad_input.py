@@ -452,7 +452,7 @@ TOLERATED: dict[str, tuple[str, Spoil, str | None]] = {
     "quoted fields": ("gue", in_bytes("gue.csv", b",1\n", b',"1"\n'), None),
     "repeated rows": ("sites", edited("sites.bed", lambda c: c + c.splitlines(True)[3]), "same site as another row"),
     "repeated introns": ("introns", edited("introns.bed", lambda c: c + c.splitlines(True)[3]),
-                         "also in another transcript"),
+                         "the same intron in another transcript, counted once"),
     "a transcript without strand": ("bed12", edited("genes.bed", lambda c: c + NO_STRAND), "no strand"),
     "comments and track lines": ("bed12", edited("genes.bed", lambda c: b"# made\ntrack name=x\n" + c), None),
 }  # fmt: skip

@@ -22,7 +22,7 @@ def test_an_intron_shared_by_transcripts_counts_once_with_the_gene_of_the_first(
         Intron("c", 10, 50, "-", "third"),
         Intron("d", 10, 50, "+", "fourth"),
     ]
-    assert (tally.read, tally.dropped) == (5, {"also in another transcript": 1})
+    assert (tally.read, tally.dropped) == (5, {"the same intron in another transcript, counted once": 1})
 
 
 @pytest.mark.parametrize(("gap", "is_intron"), [(0, False), (1, False), (19, False), (20, True)])

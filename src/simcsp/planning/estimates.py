@@ -66,7 +66,7 @@ def _prepare(config: RunConfig, manifest: Mapping[str, Any] | None) -> Work:
     files = [config.data.root / path for path in config.data.files]
     absent = [str(file) for file in files if not file.is_file()]
     room = sum(file.stat().st_size for file in files if file.is_file())
-    missing = f"; not there: {', '.join(absent)}" if absent else ""
+    missing = "".join(f"\nnot there: {file}" for file in absent)
     return Work(f"reads {len(files)} files of {size_words(room)}{missing}", None, room)
 
 

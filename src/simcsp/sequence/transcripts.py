@@ -76,7 +76,7 @@ def introns_of(transcripts: Iterable[Transcript], source: str) -> tuple[list[Int
             if end - start < SHORTEST_INTRON:
                 tally.dropped[f"shorter than {SHORTEST_INTRON} nt"] += 1
             elif key in seen:
-                tally.dropped["also in another transcript"] += 1
+                tally.dropped["the same intron in another transcript, counted once"] += 1
             else:
                 seen[key] = Intron(*key, gene=transcript.gene)
     return list(seen.values()), tally
