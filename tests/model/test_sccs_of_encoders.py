@@ -24,8 +24,8 @@ def test_sccs_is_that_of_the_sentence_transformers_evaluator(
     make_encoder: Maker, accelerator: Accelerator, tmp_path: Path
 ) -> None:
     rng = np.random.default_rng(0)
-    labels = rng.integers(0, 2, 81)
-    windows = rng.integers(6, 10, size=(81, 20), dtype=np.uint8)
+    labels = rng.integers(0, 2, 1001)
+    windows = rng.integers(6, 10, size=(1001, 20), dtype=np.uint8)
     windows[labels == 1, 8:12] = 6  # splice sites have something in common
     encoder = make_encoder(seed=4)
     for matrix in (weight for weight in encoder.parameters() if weight.dim() > 1):
@@ -36,7 +36,7 @@ def test_sccs_is_that_of_the_sentence_transformers_evaluator(
     transformer = Transformer(str(tmp_path), max_seq_length=22)
     pooling = Pooling(transformer.get_embedding_dimension(), pooling_mode="cls")
     sentences = [" ".join(VOCABULARY[token] for token in window) for window in windows]
-    first, second = draw_pairs(81, np.random.default_rng(7)).T
+    first, second = draw_pairs(1001, np.random.default_rng(7)).T
     theirs = EmbeddingSimilarityEvaluator(
         [sentences[row] for row in first],
         [sentences[row] for row in second],
@@ -44,5 +44,5 @@ def test_sccs_is_that_of_the_sentence_transformers_evaluator(
         main_similarity="cosine",
         write_csv=False,
     )(SentenceTransformer(modules=[transformer, pooling], device="cpu"))
-    assert abs(ours.value) > 0.02
-    assert ours.value == pytest.approx(theirs["spearman_cosine"], abs=2e-3)  # float32 similarities may change ranks
+    assert abs(ours.value) > 0.05
+    assert ours.value == pytest.approx(theirs["spearman_cosine"], abs=1e-5)  # float32 similarities may change ranks
