@@ -123,6 +123,8 @@ def _claim(asked: argparse.Namespace, ensemble: Ensemble, device: str) -> bool:
         say(f"predict: {asked.output} is complete")
         return False
     say(f"predict: {ensemble}")
+    for doubt in ensemble.doubts:
+        say(f"warning: {doubt}")
     return True
 
 

@@ -14,6 +14,7 @@ import predict
 from simcsp import runs
 from simcsp.errors import InputError
 from simcsp.prediction import genome as genome_mode
+from simcsp.prediction.classifier import Ensemble
 from simcsp.prediction.growing import GrowingFiles
 from simcsp.prediction.tracks import TRACKS
 
@@ -137,6 +138,29 @@ def test_tabix_opens_the_bed(call: Callable[..., Path]) -> None:
     inside = [line for line in rows if int(line.split("\t")[1]) < 1000 and int(line.split("\t")[2]) > 500]
     with pysam.TabixFile(packed) as index:
         assert list(index.fetch("b", 500, 1000)) == inside
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [(("--threshold", "1"), "--threshold"), (("--threshold", "0.5", "--least", "1"), "--least")],
+)
+def test_where_no_site_is_called_the_way_out_is_said(
+    arguments: tuple[str, ...], option: str, call: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    call("genome", "none", *arguments)
+    said = capsys.readouterr().out
+    assert "predict: 0 sites called" in said
+    assert f"choose a lower {option} " in said
+    call("genome", "some", "--threshold", "0.5")
+    assert "choose a lower" not in capsys.readouterr().out
+
+
+def test_doubts_about_the_probabilities_are_said(
+    call: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Ensemble, "doubts", ["they tell nothing"])
+    call("genome", "scores")
+    assert "warning: they tell nothing\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

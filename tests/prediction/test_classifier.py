@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy.special import expit, logit
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.errors import InputError
 from simcsp.metrics.calibration import calibration_error, fit_temperature
 from simcsp.prediction.classifier import Ensemble, stored_precision
@@ -46,7 +46,31 @@ def test_the_record_says_how_windows_are_cut_and_thresholds_found(
     assert (ensemble.window, ensemble.max_unread, ensemble.assemblies) == (12, 0.05, ["hg38"])
     assert ensemble.threshold(0.001).probability > ensemble.threshold().probability
     assert set(ensemble.identity) == {CLASSIFIER, "fold-0/best/SHA256SUMS", "fold-1/best/SHA256SUMS"}
-    assert "temperature" in str(ensemble)
+
+
+def test_calibration_is_told_and_doubted_where_it_does_not_help(
+    saved_model: SavedModel, accelerator: Accelerator
+) -> None:
+    record = storage.read_json(saved_model.folder / CLASSIFIER)
+
+    def calibrated(temperature: float, before: float, after: float) -> Ensemble:
+        found = {"temperature": temperature, "ece_before": before, "ece_after": after}
+        storage.write_json(
+            saved_model.folder / CLASSIFIER, {**record, "calibration": {**record["calibration"], **found}}
+        )
+        return Ensemble(saved_model.folder, accelerator)
+
+    good = calibrated(1.234, 0.0711, 0.026)
+    assert str(good) == (
+        "2 folds, windows of 12 nt; probabilities are calibrated on validation windows by temperature scaling (1.23): "
+        "calibration error 0.071 before, 0.026 after"
+    )
+    assert good.doubts == []
+    (hardly,) = calibrated(19.9999, 0.071, 0.026).doubts
+    assert "20.00 is the highest temperature that is tried" in hardly
+    (higher,) = calibrated(1.2, 0.026, 0.071).doubts
+    assert "did not lower the calibration error" in higher
+    assert len(calibrated(20.0, 0.026, 0.026).doubts) == 2
 
 
 def test_calibration_is_that_of_validation_windows_and_its_error_is_held_out(saved_model: SavedModel) -> None:

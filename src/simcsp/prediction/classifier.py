@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from simcsp import storage
 from simcsp.config import CNN, YARDSTICK
 from simcsp.errors import InputError
-from simcsp.metrics.calibration import Curve, Threshold, at_temperature
+from simcsp.metrics.calibration import Curve, Threshold, at_temperature, is_highest
 from simcsp.model.embedding import batches_of, ready
 from simcsp.model.encoder import SiteClassifier, load_classifier
 from simcsp.prediction.scorer import Probabilities
@@ -85,9 +85,23 @@ class Ensemble:
         before, after = self.calibration_errors
         folds = "one fold" if len(self._members) == 1 else f"{len(self._members)} folds"
         return (
-            f"{folds}, windows of {self.window} nt, temperature {self.temperature:.2f}; calibration "
-            f"error on validation {before:.3f} before, {after:.3f} after"
+            f"{folds}, windows of {self.window} nt; probabilities are calibrated on validation windows by temperature "
+            f"scaling ({self.temperature:.2f}): calibration error {before:.3f} before, {after:.3f} after"
         )
+
+    @property
+    def doubts(self) -> list[str]:
+        """Why its probabilities are not to be trusted, a sentence each; none where calibration gives no reason."""
+        before, after = self.calibration_errors
+        found = []
+        if is_highest(self.temperature):
+            found.append(
+                f"{self.temperature:.2f} is the highest temperature that is tried: on validation windows this model "
+                "hardly tells splice sites from decoys"
+            )
+        if after >= before:
+            found.append("calibration did not lower the calibration error: take probabilities for a ranking only")
+        return found
 
     def _logits(self, member: SiteClassifier, framed: Tokens) -> Probabilities:
         with torch.inference_mode(), self._accelerator.autocast():
