@@ -188,5 +188,14 @@ def test_contigs_shorter_than_a_window_are_refused_together(call: Callable[..., 
         call("genome", "scores", "--fasta", str(short))
 
 
+def test_help_says_what_is_scored_and_what_the_fraction_is_of() -> None:
+    (every,) = (action for action in predict._parser()._actions if action.dest == "what")
+    assert isinstance(every.choices, dict)
+    said = " ".join(every.choices["genome"].format_help().split())
+    assert "every GT and every AG is scored as a possible splice site" in said
+    assert "stop if the contigs of the FASTA are not as long as in this assembly" in said
+    assert "fraction of all GT and AG of this genome that are real splice sites" in said
+
+
 def test_help_fits_on_a_screen() -> None:
     assert len(predict._parser().format_help().splitlines()) <= 24
