@@ -5,10 +5,11 @@
     python src/export.py classifier best_nmi --onnx --config configs/demo.yaml
     python src/export.py embedder best_sccs --pooling mean --config configs/demo.yaml
 
-The classifier of a fold opens in AutoModelForSequenceClassification if it pools [CLS]; if it pools site or mean, then
-in AutoModelForTokenClassification, and the model card says how its logits make that of a window. The embedder opens in
-SentenceTransformer. With --onnx the folder of a classifier holds model.onnx, too. Logits and embeddings of each are
-compared with those here before the folder takes its place.
+A classifier is that of one fold, the first unless --fold says another, and its probabilities are not calibrated;
+src/predict.py takes the mean of calibrated folds. It opens in AutoModelForSequenceClassification if it pools [CLS]; if
+it pools site or mean, then in AutoModelForTokenClassification, and the model card says how its logits make that of a
+window. The embedder opens in SentenceTransformer. With --onnx the folder of a classifier holds model.onnx, too. Logits
+and embeddings of each are compared with those here before the folder takes its place.
 """
 
 import argparse
@@ -43,6 +44,7 @@ from simcsp.sequence.alphabet import with_special_tokens
 from simcsp.stages import finished_before, stage_folder
 
 _COMPARED = 16  # windows that logits or embeddings are compared on
+_ARCHITECTURE = "config.json"  # a folder without it is that of the convolutional network, or none of a model
 _ROUNDING = 1e-3  # a larger difference is a fault, not rounding
 
 
@@ -70,7 +72,9 @@ def main() -> None:
         storage.write_text(folder / "README.md", model_card(card))
         storage.write_json(folder / "export.json", {"from": f"{config.run}: {asked.model}", **runs.environment()})
         storage.write_checksums(folder)
-    say(f"export: written to {target}; largest difference on {_COMPARED} windows {card.difference:.1e}")
+    say(f"export: {_what(asked, config)} written to {target}")
+    values = "logits" if asked.what == "classifier" else "embeddings"
+    say(f"export: {values} of {_COMPARED} windows differ by {card.difference:.1e} at most from those of the model here")
 
 
 def _parse(arguments: list[str]) -> tuple[argparse.Namespace, RunConfig]:
@@ -78,7 +82,9 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, RunConfig]:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("what", choices=("classifier", "embedder"))
     parser.add_argument("model", help="an initialisation of the run, but cnn; an embedder is not random")
-    parser.add_argument("--fold", type=int, default=0, help="whose classifier (default: %(default)s)")
+    parser.add_argument(
+        "--fold", type=int, default=0, help="number of the fold whose classifier is written (default: %(default)s)"
+    )
     parser.add_argument("--pooling", choices=("cls", "mean"), help="of an embedder (default: that of the run)")
     parser.add_argument("--onnx", action="store_true", help="model.onnx beside the weights of a classifier")
     parser.add_argument("--licence", default="unknown", help="of the model, as the Hugging Face hub calls it")
@@ -88,11 +94,8 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, RunConfig]:
 
 
 def _export_classifier(asked: argparse.Namespace, config: RunConfig, folder: Path) -> Card:
-    fold = runs.run_folder(config.run) / "finetune" / asked.model / f"fold-{asked.fold}"
-    how = config.encoder
-    classifier = load_classifier(
-        _existing(fold / "best"), pooling=how.pooling, layer=how.layer, tokens=config.longest_input
-    )
+    how, source = config.encoder, _existing(stage_folder(config, "finetune"), asked.model, f"fold-{asked.fold}/best")
+    classifier = load_classifier(source, pooling=how.pooling, layer=how.layer, tokens=config.longest_input)
     windows = _some_windows(config)
     export_classifier(classifier, folder)
     difference = classifier_difference(classifier, folder, windows)
@@ -105,7 +108,7 @@ def _export_classifier(asked: argparse.Namespace, config: RunConfig, folder: Pat
 
 
 def _export_embedder(asked: argparse.Namespace, config: RunConfig, folder: Path) -> Card:
-    how, source = config.encoder, _existing(stage_folder(config, "pretrain") / asked.model)
+    how, source = config.encoder, _existing(stage_folder(config, "pretrain"), asked.model)
     encoder, pooling = load_checkpoint(source, dropout=0.0, tokens=config.longest_input), asked.pooling or how.pooling
     export_embedder(encoder, folder, pooling=pooling, layer=how.layer)
     windows = _some_windows(config)
@@ -114,10 +117,19 @@ def _export_embedder(asked: argparse.Namespace, config: RunConfig, folder: Path)
     return _card(asked, config, encoder, "embedder", pooling, difference, scores)
 
 
-def _existing(folder: Path) -> Path:
-    if not folder.exists():
-        raise InputError("the run has no such model", path=folder, hint="Give one of its initialisations and folds")
+def _existing(stage: Path, model: str, below: str = "") -> Path:
+    """The folder of a model; if the run has none of that name (or no such fold), those that it has are named."""
+    folder = stage / model / below
+    if not (folder / _ARCHITECTURE).exists():
+        there = sorted(path.relative_to(stage).parts[0] for path in stage.glob(str(Path("*", below, _ARCHITECTURE))))
+        hint = f"Give one of {', '.join(there)}" if there else "Give another --fold"
+        raise InputError("the run has no such model", path=folder, hint=hint)
     return folder
+
+
+def _what(asked: argparse.Namespace, config: RunConfig) -> str:
+    which = f" of fold {asked.fold} (--fold 0 to {config.split.folds - 1})" if asked.what == "classifier" else ""
+    return f"{asked.what} {asked.model}{which}"
 
 
 def _some_windows(config: RunConfig) -> Tensor:

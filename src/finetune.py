@@ -13,7 +13,7 @@ import numpy as np
 
 from simcsp import runs
 from simcsp.command_line import parse_config
-from simcsp.config import CNN
+from simcsp.config import CNN, YARDSTICK
 from simcsp.console import progress, run_script, say
 from simcsp.datasets.windows import concatenate
 from simcsp.model.yardstick import logistic_regression
@@ -24,8 +24,6 @@ from simcsp.training.dashboard import write_overview
 from simcsp.training.devices import describe, make_accelerator
 from simcsp.training.finetuning import asked_rows, write_predictions, write_transfer
 from simcsp.training.workers import run_jobs
-
-YARDSTICK = "logistic_regression"
 
 
 def main() -> None:

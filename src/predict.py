@@ -32,6 +32,7 @@ from simcsp.sequence.vcf import read_header
 from simcsp.training.devices import describe, make_accelerator
 
 CACHE = runs.ROOT / "data" / "cache"
+_MODEL = "runs/<run>/finetune/<initialisation> for the mean of its folds, or one fold-<k> of it"
 _FILES = ("fasta", "bed", "vcf", "windows", "annotation")
 
 
@@ -64,37 +65,52 @@ def _parser() -> argparse.ArgumentParser:
     every = parser.add_subparsers(dest="what", required=True, metavar="genome | sites | variants | windows")
     for name, file, help_text in (
         ("genome", None, None),
-        ("sites", "bed", "BED6; the dinucleotide, or the intron's base next to the exon"),
+        ("sites", "bed", "BED6 of sites: the dinucleotide of each, or the intron's base next to the exon"),
         ("variants", "vcf", "VCF, plain or gzip"),
-        ("windows", "windows", "FASTA, or one sequence per line; the dinucleotide in the middle"),
+        ("windows", "windows", "FASTA, or one sequence per line; the dinucleotide of the site in the middle"),
     ):
         command = every.add_parser(name, allow_abbrev=False)
-        command.add_argument("--model", type=Path, required=True, help="folder of a fine-tuned initialisation")
+        command.add_argument("--model", type=Path, required=True, help=_MODEL)
         command.add_argument("--output", type=Path, required=True, help="folder to write to")
         if file is not None:
             command.add_argument(f"--{file}", type=Path, required=True, help=help_text)
         if name != "windows":
             command.add_argument("--fasta", type=Path, required=True, help="genome or pieces; plain, gzip or bgzip")
-            command.add_argument("--assembly", help="that the FASTA must turn out to be, for instance hg38")
+            command.add_argument(
+                "--assembly",
+                help="for instance hg38: stop if the contigs of the FASTA are not as long as in this assembly",
+            )
         if name in ("genome", "variants"):
             command.add_argument(
-                "--introns", nargs="+", choices=INTRONS, default=["GT-AG"], help="whose ends are candidates"
-            )
+                "--introns", nargs="+", choices=INTRONS, default=["GT-AG"],
+                help="introns looked for, by their first and last two bases: with GT-AG (the default) every GT and "
+                "every AG is scored as a possible splice site",
+            )  # fmt: skip
         if name != "variants":
-            command.add_argument("--threshold", type=float, help="probability of called sites (default: best F1)")
+            command.add_argument(
+                "--threshold", type=float,
+                help="call sites of this probability and above (default: where F1 on validation windows is best)",
+            )  # fmt: skip
     _add_genome_options(every.choices["genome"])
     variants = every.choices["variants"]
-    variants.add_argument("--annotation", type=Path, help="GTF, GFF3, BED12, genePred: score genes on their strand")
-    variants.add_argument("--least-change", type=float, default=0.1, help="of a site in the table (default: 0.1)")
+    variants.add_argument("--annotation", type=Path, help="GTF, GFF3, BED12, genePred: look at each gene on its strand")
+    variants.add_argument(
+        "--least-change", type=float, default=0.1,
+        help="list sites in changed_sites.tsv whose probability changes by this or more (default: 0.1)",
+    )  # fmt: skip
     return parser
 
 
 def _add_genome_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--site-fraction", type=float, default=0.001, help="of sites among all GT and AG (default: 0.001)"
+        "--site-fraction", type=float, default=0.001,
+        help="fraction of all GT and AG of this genome that are real splice sites, as you expect it; the default "
+        "threshold and the splice scores depend on it (default: 0.001, about that of human)",
+    )  # fmt: skip
+    command.add_argument(
+        "--least", type=float, default=0.0, help="leave candidates of a lower probability out of all files (default: 0)"
     )
-    command.add_argument("--least", type=float, default=0.0, help="leave sites of a lower probability out")
-    command.add_argument("--bigwig", action="store_true", help="bigWig beside bedGraph; needs pyBigWig")
+    command.add_argument("--bigwig", action="store_true", help="write bigWig beside bedGraph; needs pyBigWig")
 
 
 def _genome_options(asked: argparse.Namespace) -> GenomeOptions:
@@ -123,6 +139,8 @@ def _claim(asked: argparse.Namespace, ensemble: Ensemble, device: str) -> bool:
         say(f"predict: {asked.output} is complete")
         return False
     say(f"predict: {ensemble}")
+    for doubt in ensemble.doubts:
+        say(f"warning: {doubt}")
     return True
 
 

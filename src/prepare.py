@@ -180,7 +180,7 @@ def _input_hashes(config: RunConfig) -> dict[str, str]:
     """Hash of every file the configuration names."""
     files = {str(path): config.data.root / path for path in config.data.files}
     for path in files.values():
-        require_readable(path)
+        require_readable(path, config.data.root)
     return {name: storage.sha256(path) for name, path in files.items()}
 
 

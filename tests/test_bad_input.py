@@ -189,7 +189,8 @@ BAD: dict[str, tuple[str, Spoil, str]] = {
     "wrong assembly, other letters": ("gtf", shuffled, "genes.gtf: only … of … introns are GT–AG in"),
     "shorter than the window": ("gtf", whole("genome.fa", ">chr1\nACGTACGT\n"), "no region as long as a window"),
     # GTF
-    "missing file": ("gtf", removed("genes.gtf"), "genes.gtf: no such file"),
+    "missing file": ("gtf", removed("genes.gtf"),
+                     "genes.gtf: no such file. Relative paths … start from data.root, here …. data/README.md"),
     "empty annotation": ("gtf", whole("genes.gtf", ""), "genes.gtf: no transcript found"),
     "spaces for tabs": ("gtf", every("genes.gtf", "\t", " "), "genes.gtf, line 2: the columns are not those"),
     "commas for tabs": ("gtf", every("genes.gtf", "\t", ","), "genes.gtf, line 2: the columns are not those"),

@@ -1,5 +1,7 @@
 """From the folders of a run to one that transformers or sentence-transformers opens."""
 
+import re
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -63,9 +65,12 @@ def call(folder: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
 
 
 def test_a_classifier_opens_with_equal_logits_and_a_card(
-    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     call(tmp_path, monkeypatch, "classifier", "baseline", "--licence", "cc-by-4.0")
+    written, compared = capsys.readouterr().out.splitlines()
+    assert written.startswith("export: classifier baseline of fold 0 (--fold 0 to 1) written to ")
+    assert re.fullmatch(r"export: logits of 16 windows differ by \S+ at most from those of the model here", compared)
     folder = tmp_path / "runs" / "small" / "export" / "classifier-baseline"
     classifier, tokens = run
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -77,6 +82,7 @@ def test_a_classifier_opens_with_equal_logits_and_a_card(
     card = (folder / "README.md").read_text()
     for needed in (
         "license: cc-by-4.0",
+        "Probabilities are as trained and not calibrated",
         "| f1 | donor | 0.750 | test part of fold 0 |",
         "**assemblies**: hg38.fa (hg38)",
         "Training started from splicebert.510nt, CC-BY-4.0",
@@ -101,8 +107,13 @@ def test_a_classifier_has_onnx_on_demand_and_an_embedder_has_not(
         call(tmp_path, monkeypatch, "embedder", "baseline", "--onnx")
 
 
-def test_an_embedder_opens_in_sentence_transformers(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_embedder_opens_in_sentence_transformers(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     call(tmp_path, monkeypatch, "embedder", "baseline", "--pooling", "mean", "--target", str(tmp_path / "out"))
+    written, compared = capsys.readouterr().out.splitlines()
+    assert written == f"export: embedder baseline written to {tmp_path / 'out'}"
+    assert compared.startswith("export: embeddings of 16 windows differ by ")
     assert SentenceTransformer(str(tmp_path / "out"), device="cpu").encode(["ACGT" * 5]).shape == (1, 16)
     assert "| sccs | all | 0.250 | selection part, pooling cls |" in (tmp_path / "out" / "README.md").read_text()
 
@@ -121,8 +132,19 @@ def test_an_embedder_is_of_the_run_that_shares_its_pretraining(
 def test_nothing_is_overwritten_and_unknown_models_are_named(
     run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(InputError, match=r"best_nmi.fold-0.best: the run has no such model"):
+    finetuned = tmp_path / "runs" / "small" / "finetune"
+    shutil.copytree(finetuned / "baseline", finetuned / "random")
+    for reference in ("cnn", "logistic_regression"):
+        (finetuned / reference / "fold-0" / "best").mkdir(parents=True)
+    there = "the run has no such model. Give one of baseline, random."
+    with pytest.raises(InputError, match=rf"best_nmi.fold-0.best: {there}$"):
         call(tmp_path, monkeypatch, "classifier", "best_nmi")
+    with pytest.raises(InputError, match=rf"logistic_regression.fold-0.best: {there}$"):
+        call(tmp_path, monkeypatch, "classifier", "logistic_regression")
+    with pytest.raises(InputError, match=r"baseline.fold-7.best: the run has no such model. Give another --fold\.$"):
+        call(tmp_path, monkeypatch, "classifier", "baseline", "--fold", "7")
+    with pytest.raises(InputError, match=r"best_nmi: the run has no such model\. Give one of baseline\.$"):
+        call(tmp_path, monkeypatch, "embedder", "best_nmi")
     with pytest.raises(InputError, match="the convolutional network is a reference without an encoder"):
         call(tmp_path, monkeypatch, "classifier", "cnn")
     (tmp_path / "out").mkdir()

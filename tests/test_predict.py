@@ -14,6 +14,7 @@ import predict
 from simcsp import runs
 from simcsp.errors import InputError
 from simcsp.prediction import genome as genome_mode
+from simcsp.prediction.classifier import Ensemble
 from simcsp.prediction.growing import GrowingFiles
 from simcsp.prediction.tracks import TRACKS
 
@@ -140,6 +141,29 @@ def test_tabix_opens_the_bed(call: Callable[..., Path]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "option"),
+    [(("--threshold", "1"), "--threshold"), (("--threshold", "0.5", "--least", "1"), "--least")],
+)
+def test_where_no_site_is_called_the_way_out_is_said(
+    arguments: tuple[str, ...], option: str, call: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    call("genome", "none", *arguments)
+    said = capsys.readouterr().out
+    assert "predict: 0 sites called" in said
+    assert f"choose a lower {option} " in said
+    call("genome", "some", "--threshold", "0.5")
+    assert "choose a lower" not in capsys.readouterr().out
+
+
+def test_doubts_about_the_probabilities_are_said(
+    call: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Ensemble, "doubts", ["they tell nothing"])
+    call("genome", "scores")
+    assert "warning: they tell nothing\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("--site-fraction", "0"), "--site-fraction must lie between 0 and 1"),
@@ -162,6 +186,15 @@ def test_contigs_shorter_than_a_window_are_refused_together(call: Callable[..., 
     short.write_text(">a\nACGT\n")
     with pytest.raises(InputError, match="no contig is as long as a window of 12 nt"):
         call("genome", "scores", "--fasta", str(short))
+
+
+def test_help_says_what_is_scored_and_what_the_fraction_is_of() -> None:
+    (every,) = (action for action in predict._parser()._actions if action.dest == "what")
+    assert isinstance(every.choices, dict)
+    said = " ".join(every.choices["genome"].format_help().split())
+    assert "every GT and every AG is scored as a possible splice site" in said
+    assert "stop if the contigs of the FASTA are not as long as in this assembly" in said
+    assert "fraction of all GT and AG of this genome that are real splice sites" in said
 
 
 def test_help_fits_on_a_screen() -> None:

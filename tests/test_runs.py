@@ -134,8 +134,12 @@ def test_a_stage_that_wrote_nothing_may_begin_with_other_settings(tmp_path: Path
 @BOTH
 def test_files_of_somebody_else_are_refused(tmp_path: Path, look: Look) -> None:
     (tmp_path / "thesis.tex").touch()
-    with pytest.raises(InputError, match=f"holds files but no {RECORD}"):
+    with pytest.raises(InputError) as caught:
         look(tmp_path, SETTINGS, INPUTS)
+    assert str(caught.value) == (
+        f"{tmp_path}: holds files that this command did not write (record.json is missing). "
+        "Choose another --output (or --run), or move them away."
+    )
     assert names(tmp_path) == {"thesis.tex"}
 
 

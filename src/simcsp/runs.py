@@ -218,7 +218,10 @@ def _state(folder: Path) -> State:
     if not outputs:
         return State.NEW
     if not (folder / RECORD).exists():
-        raise InputError(f"holds files but no {RECORD}", path=folder, hint="Give another name, or move them away")
+        raise InputError(
+            f"holds files that this command did not write ({RECORD} is missing)", path=folder,
+            hint="Choose another --output (or --run), or move them away",
+        )  # fmt: skip
     return State.FINISHED if (folder / DONE).exists() else State.UNFINISHED
 
 

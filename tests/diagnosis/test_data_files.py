@@ -34,7 +34,7 @@ def test_missing_file_and_folder_are_named_one_by_one(tmp_path: Path) -> None:
     assert (folder.level, missing.level, rest.level) == (Level.PROBLEM, Level.PROBLEM, Level.OK)
     assert folder.text.startswith(f"{tmp_path / 'genes.gtf'}: this is a folder")
     assert missing.text.startswith(f"{tmp_path / 'genome.fa'}: no such file")
-    assert "data/README.md" in missing.text
+    assert f"start from data.root, here {tmp_path}. data/README.md" in missing.text
     assert rest.text == "4 of 6 files can be read, 1.0 MB"
 
 

@@ -44,6 +44,9 @@ def test_the_list_has_a_line_for_every_set(capsys: pytest.CaptureFixture[str]) -
     line = next(line for line in lines if line.startswith("splicebert-models"))
     assert line.split(maxsplit=4) == ["splicebert-models", "218", "MB", "CC-BY-4.0", SETS["splicebert-models"].use]
     assert max(len(line) for line in (head, *lines)) < 120
+    for name in ("imdb", "sst2"):
+        (line,) = (line for line in lines if line.startswith(name))
+        assert line.endswith("  not stated: download, do not redistribute  labelled text, to test SCCS and NMI on")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from simcsp.metrics.calibration import (
     at_temperature,
     calibration_error,
     fit_temperature,
+    is_highest,
 )
 
 
@@ -31,6 +32,13 @@ def test_the_temperature_is_that_of_scikit_learn() -> None:
     logits = 3 * (labels - 0.5) + rng.normal(0, 3, 500)
     theirs = calibration._TemperatureScaling().fit(np.stack([-logits / 2, logits / 2], axis=1), labels)
     assert fit_temperature(labels, logits) == pytest.approx(1 / theirs.beta_, rel=1e-3)
+
+
+def test_the_highest_temperature_is_that_of_logits_that_tell_nothing() -> None:
+    rng = np.random.default_rng(0)
+    labels, logits = np.tile([0, 1], 2000), 10 * rng.normal(size=4000)
+    assert is_highest(fit_temperature(labels, logits))
+    assert not is_highest(fit_temperature(labels, logits + 10 * labels))
 
 
 def test_temperature_two_halves_the_logit() -> None:

@@ -11,10 +11,10 @@ import pytest
 import torch
 from scipy.special import expit, logit
 
-from simcsp import runs
+from simcsp import runs, storage
 from simcsp.errors import InputError
 from simcsp.metrics.calibration import calibration_error, fit_temperature
-from simcsp.prediction.classifier import Ensemble
+from simcsp.prediction.classifier import Ensemble, stored_precision
 from simcsp.sequence.alphabet import with_special_tokens
 from simcsp.training.classifier_record import CLASSIFIER, calibrate
 
@@ -46,7 +46,31 @@ def test_the_record_says_how_windows_are_cut_and_thresholds_found(
     assert (ensemble.window, ensemble.max_unread, ensemble.assemblies) == (12, 0.05, ["hg38"])
     assert ensemble.threshold(0.001).probability > ensemble.threshold().probability
     assert set(ensemble.identity) == {CLASSIFIER, "fold-0/best/SHA256SUMS", "fold-1/best/SHA256SUMS"}
-    assert "temperature" in str(ensemble)
+
+
+def test_calibration_is_told_and_doubted_where_it_does_not_help(
+    saved_model: SavedModel, accelerator: Accelerator
+) -> None:
+    record = storage.read_json(saved_model.folder / CLASSIFIER)
+
+    def calibrated(temperature: float, before: float, after: float) -> Ensemble:
+        found = {"temperature": temperature, "ece_before": before, "ece_after": after}
+        storage.write_json(
+            saved_model.folder / CLASSIFIER, {**record, "calibration": {**record["calibration"], **found}}
+        )
+        return Ensemble(saved_model.folder, accelerator)
+
+    good = calibrated(1.234, 0.0711, 0.026)
+    assert str(good) == (
+        "2 folds, windows of 12 nt; probabilities are calibrated on validation windows by temperature scaling (1.23): "
+        "calibration error 0.071 before, 0.026 after"
+    )
+    assert good.doubts == []
+    (hardly,) = calibrated(19.9999, 0.071, 0.026).doubts
+    assert "20.00 is the highest temperature that is tried" in hardly
+    (higher,) = calibrated(1.2, 0.026, 0.071).doubts
+    assert "did not lower the calibration error" in higher
+    assert len(calibrated(20.0, 0.026, 0.026).doubts) == 2
 
 
 def test_calibration_is_that_of_validation_windows_and_its_error_is_held_out(saved_model: SavedModel) -> None:
@@ -68,6 +92,35 @@ def test_calibration_is_that_of_validation_windows_and_its_error_is_held_out(sav
     assert found["ece_after"] < found["ece_before"]
 
 
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        (".", "no classifier here"),
+        ("finetune", "no classifier here"),
+        ("pretrain/best_sccs", "no classifier here"),
+        ("nonesuch", "no such folder"),
+        ("finetune/nonesuch", "no such folder"),
+        ("finetune/baseline/fold-2", "no such folder"),
+        ("finetune/cnn", "the convolutional network is a reference without an encoder"),
+        ("finetune/cnn/fold-0", "the convolutional network is a reference without an encoder"),
+        ("finetune/logistic_regression", "the logistic regression is the yardstick of the report"),
+        ("finetune/logistic_regression/fold-0", "the logistic regression is the yardstick of the report"),
+    ],
+)
+def test_the_folder_that_was_given_is_named_with_those_that_can_be(
+    given: str, problem: str, saved_model: SavedModel
+) -> None:
+    run = saved_model.folder.parents[1]
+    shutil.copytree(saved_model.folder, run / "finetune" / "random")
+    for folder in ("pretrain/best_sccs", "finetune/cnn/fold-0/best", "finetune/logistic_regression/fold-0"):
+        (run / folder).mkdir(parents=True)
+    with pytest.raises(InputError) as caught:
+        stored_precision(run / given)
+    said = str(caught.value)
+    assert said.startswith(f"{run / given}: {problem}")
+    assert said.endswith(f"Give {run / 'finetune'}/<initialisation>, or a fold of it; there are baseline, random.")
+
+
 def test_a_damaged_fold_is_refused(saved_model: SavedModel, accelerator: Accelerator) -> None:
     weights = saved_model.folder / "fold-1" / "best" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
@@ -78,11 +131,13 @@ def test_a_damaged_fold_is_refused(saved_model: SavedModel, accelerator: Acceler
 def test_a_missing_fold_and_another_folder_are_named(
     saved_model: SavedModel, accelerator: Accelerator, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match=r"no classifier here \(classifier\.json is missing\)"):
-        Ensemble(tmp_path, accelerator)
-    for folder in ("cnn", "cnn/fold-0"):
-        with pytest.raises(InputError, match="the convolutional network is a reference without an encoder"):
-            Ensemble(tmp_path / folder, accelerator)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError) as caught:
+        Ensemble(tmp_path / "empty", accelerator)
+    assert str(caught.value) == (
+        f"{tmp_path / 'empty'}: no classifier here (classifier.json is missing). "
+        "Give runs/<run>/finetune/<initialisation>, or a fold of it; finetune.sh makes them."
+    )
     shutil.rmtree(saved_model.folder / "fold-0")
     with pytest.raises(InputError, match="no checkpoint here"):
         Ensemble(saved_model.folder, accelerator)

@@ -178,7 +178,14 @@ def test_missing_contigs_stop_unless_they_are_to_be_ignored() -> None:
         "sites.bed: 1 of 2 contigs (patch of 77 nt) are not in genome.fa, which has chr1. "
         "Give matching files, or set ignore_missing_contigs: true to leave these out."
     )
+    with pytest.raises(InputError) as caught:
+        matched(["I", "II", "X"], {"2L": 7, "X": 5})
+    assert str(caught.value) == (
+        "sites.bed: 2 of 3 contigs (I, II) are not in genome.fa, which has 2L, X. "
+        "The FASTA is probably of another species or assembly, or a part of one; give a matching pair."
+    )
     assert matched(names, {"chr1": 5}, ignore=True)[0] == {"1": "chr1"}
+    assert matched(["I", "II", "X"], {"2L": 7, "X": 5}, ignore=True)[0] == {"X": "X"}
     with pytest.raises(InputError, match="have no contig in common"):
         matched(["a", "b"], {"chr1": 5}, ignore=True)
 

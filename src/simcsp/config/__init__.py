@@ -18,13 +18,22 @@ from simcsp.config.data import (
 )
 from simcsp.config.experiments import BudgetConfig, PublishedConfig, SearchConfig, StudyConfig
 from simcsp.config.run import RunConfig, as_plain
-from simcsp.config.stages import CNN, PRETRAINED, UNTRAINED, FinetuneConfig, PretrainConfig, RecipeConfig
+from simcsp.config.stages import (
+    CNN,
+    PRETRAINED,
+    UNTRAINED,
+    YARDSTICK,
+    FinetuneConfig,
+    PretrainConfig,
+    RecipeConfig,
+)
 from simcsp.config.training import EncoderConfig, OptimiserConfig, PhaseConfig, Pooling, ViewConfig
 
 __all__ = [
     "CNN",
     "PRETRAINED",
     "UNTRAINED",
+    "YARDSTICK",
     "BudgetConfig",
     "ChunkConfig",
     "ClassName",

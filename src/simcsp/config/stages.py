@@ -9,6 +9,7 @@ from simcsp.config.training import OptimiserConfig, PhaseConfig
 
 PRETRAINED = ("baseline", "best_sccs", "best_nmi")  # encoders that every pre-training leaves
 CNN = "cnn"  # a convolutional network: a reference without an encoder
+YARDSTICK = "logistic_regression"  # a logistic regression on nucleotides: another reference
 UNTRAINED = ("random", CNN)  # what fine-tuning makes itself
 KEPT = "kept"  # stands for the encoders that `pretrain.keep_measured` keeps
 
@@ -31,7 +32,7 @@ class RecipeConfig(PhaseConfig):
             re.fullmatch("[a-z][a-z0-9_]*", self.name) is not None,
             "the name of a recipe has small letters, digits and _, a letter first",
         )
-        taken = {*PRETRAINED, *UNTRAINED, KEPT, "contrast", "logistic_regression"}
+        taken = {*PRETRAINED, *UNTRAINED, KEPT, "contrast", YARDSTICK}
         require(self.name not in taken, f"no recipe can be called {self.name!r}: that means something else")
         require(self.steps > 0, "the steps of a recipe must be above 0")
 

@@ -19,7 +19,7 @@ def data_files(data: DataConfig) -> Iterator[Finding]:
     readable = []
     for path in (data.root / name for name in data.files):
         try:
-            require_readable(path)
+            require_readable(path, data.root)
         except InputError as error:
             yield Finding(Level.PROBLEM, "data", str(error))
         else:

@@ -95,7 +95,7 @@ _GENCODE = "https://ftp.ebi.ac.uk/pub/databases/gencode/Gencode_human"
 _MANE = "https://ftp.ncbi.nlm.nih.gov/refseq/MANE/MANE_human/release_1.5"
 
 _CC_BY = "https://creativecommons.org/licenses/by/4.0/"
-_NOT_STATED = "none stated: use it, do not redistribute it"
+_NOT_STATED = "not stated: download, do not redistribute"
 _CHEN = "Chen et al. 2024, Briefings in Bioinformatics 25:bbae163, doi:10.5281/zenodo.7995778"
 
 SETS: dict[str, PublicSet] = {
@@ -262,20 +262,20 @@ SETS: dict[str, PublicSet] = {
     ),
     "rotten_tomatoes": PublicSet(
         title="Movie review sentences (MR), 5,331 positive and 5,331 negative",
-        use="control of the contrastive loss on text",
+        use="labelled text, to test SCCS and NMI on",
         files=_hugging_face(
             "rotten_tomatoes",
             "cornell-movie-review-data/rotten_tomatoes",
             "aa13bc287fa6fcab6daf52f0dfb9994269ffea28",
             {"train.parquet": 699_000, "validation.parquet": 90_000, "test.parquet": 92_200},
         ),
-        licence="unknown: use it, do not redistribute it",
+        licence=_NOT_STATED,
         licence_url="https://huggingface.co/datasets/cornell-movie-review-data/rotten_tomatoes",
         citation="Pang & Lee 2005, ACL",
     ),
     "sst2": PublicSet(
         title="Stanford sentiment treebank, two classes (SST-2); its test part has no labels",
-        use="control of the contrastive loss on text",
+        use="labelled text, to test SCCS and NMI on",
         files=_hugging_face(
             "sst2",
             "stanfordnlp/sst2",
@@ -286,13 +286,13 @@ SETS: dict[str, PublicSet] = {
                 "data/test-00000-of-00001.parquet": 148_000,
             },
         ),
-        licence="unknown: use it, do not redistribute it",
+        licence=_NOT_STATED,
         licence_url="https://huggingface.co/datasets/stanfordnlp/sst2",
         citation="Socher et al. 2013, EMNLP",
     ),
     "subj": PublicSet(
         title="Subjective and objective sentences of movie pages (SUBJ)",
-        use="control of the contrastive loss on text",
+        use="labelled text, to test SCCS and NMI on",
         files=_hugging_face(
             "subj",
             "SetFit/subj",
@@ -305,7 +305,7 @@ SETS: dict[str, PublicSet] = {
     ),
     "imdb": PublicSet(
         title="IMDB movie reviews, 25,000 for training, 25,000 for testing, 50,000 without labels",
-        use="control of the contrastive loss on text",
+        use="labelled text, to test SCCS and NMI on",
         files=_hugging_face(
             "imdb",
             "stanfordnlp/imdb",
@@ -316,7 +316,7 @@ SETS: dict[str, PublicSet] = {
                 "plain_text/unsupervised-00000-of-00001.parquet": 42_000_000,
             },
         ),
-        licence="of its own: use it, do not redistribute it",
+        licence=_NOT_STATED,
         licence_url="https://ai.stanford.edu/~amaas/data/sentiment/",
         citation="Maas et al. 2011, ACL",
     ),

@@ -82,7 +82,7 @@ def fetch_set(name: str, public: PublicSet, root: Path) -> None:
 def table() -> str:
     """All data sets, one line each: name, size, licence, what for."""
     rows = [("name", "size", "licence", "what for")]
-    rows += [(name, in_words(one.size), one.licence.partition(":")[0], one.use) for name, one in SETS.items()]
+    rows += [(name, in_words(one.size), one.licence, one.use) for name, one in SETS.items()]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = [
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]) for row in rows

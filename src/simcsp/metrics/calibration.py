@@ -87,6 +87,11 @@ def fit_temperature(labels: Labels, logits: Floats) -> float:
     return float(np.exp(found.x))
 
 
+def is_highest(temperature: float) -> bool:
+    """Whether :func:`fit_temperature` found nothing below the highest that it tries: logits hardly tell labels."""
+    return temperature > 0.99 * _LARGEST
+
+
 def at_temperature(logits: Floats, temperature: float) -> Floats:
     """Probabilities of logits: sigmoid(logit / T), same shape."""
     return np.asarray(expit(logits / temperature))

@@ -11,14 +11,19 @@ import torch
 from accelerate import Accelerator
 
 from simcsp import storage
-from simcsp.config import CNN
+from simcsp.config import CNN, YARDSTICK
 from simcsp.errors import InputError
-from simcsp.metrics.calibration import Curve, Threshold, at_temperature
+from simcsp.metrics.calibration import Curve, Threshold, at_temperature, is_highest
 from simcsp.model.embedding import batches_of, ready
 from simcsp.model.encoder import SiteClassifier, load_classifier
 from simcsp.prediction.scorer import Probabilities
 from simcsp.sequence.alphabet import Tokens, with_special_tokens
 from simcsp.training.classifier_record import CLASSIFIER
+
+_REFERENCES = {
+    CNN: "the convolutional network is a reference without an encoder and scores no other windows",
+    YARDSTICK: "the logistic regression is the yardstick of the report and scores no other windows",
+}
 
 
 class Ensemble:
@@ -44,10 +49,9 @@ class Ensemble:
     """
 
     def __init__(self, folder: Path, accelerator: Accelerator) -> None:
-        one_fold = not (folder / CLASSIFIER).exists() and (folder.parent / CLASSIFIER).exists()
-        home = folder.parent if one_fold else folder
-        record = _read_record(home)
-        folds = [folder] if one_fold else [home / f"fold-{k}" for k in range(record["folds"])]
+        home = _home(folder)
+        record = storage.read_json(home / CLASSIFIER)
+        folds = [folder] if home != folder else [home / f"fold-{k}" for k in range(record["folds"])]
         calibration = record["calibration"]
         self.window: int = record["window"]
         self.max_unread: float = record["max_unread"]
@@ -81,9 +85,23 @@ class Ensemble:
         before, after = self.calibration_errors
         folds = "one fold" if len(self._members) == 1 else f"{len(self._members)} folds"
         return (
-            f"{folds}, windows of {self.window} nt, temperature {self.temperature:.2f}; calibration "
-            f"error on validation {before:.3f} before, {after:.3f} after"
+            f"{folds}, windows of {self.window} nt; probabilities are calibrated on validation windows by temperature "
+            f"scaling ({self.temperature:.2f}): calibration error {before:.3f} before, {after:.3f} after"
         )
+
+    @property
+    def doubts(self) -> list[str]:
+        """Why its probabilities are not to be trusted, a sentence each; none where calibration gives no reason."""
+        before, after = self.calibration_errors
+        found = []
+        if is_highest(self.temperature):
+            found.append(
+                f"{self.temperature:.2f} is the highest temperature that is tried: on validation windows this model "
+                "hardly tells splice sites from decoys"
+            )
+        if after >= before:
+            found.append("calibration did not lower the calibration error: take probabilities for a ranking only")
+        return found
 
     def _logits(self, member: SiteClassifier, framed: Tokens) -> Probabilities:
         with torch.inference_mode(), self._accelerator.autocast():
@@ -92,20 +110,34 @@ class Ensemble:
 
 
 def stored_precision(folder: Path) -> Any:
-    """The precision that a classifier was trained in: see `precision` in :class:`simcsp.config.RunConfig`."""
-    return _read_record(folder if (folder / CLASSIFIER).exists() else folder.parent)["precision"]
+    """The precision that a classifier was trained in: see `precision` in :class:`simcsp.config.RunConfig`.
+
+    Raises:
+        InputError: if this is no folder of a classifier.
+    """
+    return storage.read_json(_home(folder) / CLASSIFIER)["precision"]
 
 
-def _read_record(folder: Path) -> dict[str, Any]:
-    if not (folder / CLASSIFIER).exists():
-        if CNN in (folder.name, folder.parent.name):
-            raise InputError(
-                "the convolutional network is a reference without an encoder and scores no other windows", path=folder,
-                hint="Give another initialisation",
-            )  # fmt: skip
-        raise InputError(
-            f"no classifier here ({CLASSIFIER} is missing)", path=folder,
-            hint="Give runs/<run>/finetune/<initialisation>, or a fold of it; finetune.sh makes them",
-        )  # fmt: skip
-    record: dict[str, Any] = storage.read_json(folder / CLASSIFIER)
-    return record
+def _home(folder: Path) -> Path:
+    """The folder of the initialisation that a folder is, or that it is a fold of.
+
+    Raises:
+        InputError: if it is neither.
+    """
+    if not folder.is_dir():
+        raise InputError("no such folder", path=folder, hint=_what_can_be_given(folder))
+    for home in (folder, folder.parent):
+        if (home / CLASSIFIER).exists():
+            return home
+    name = folder.parent.name if folder.name.startswith("fold-") else folder.name
+    problem = _REFERENCES.get(name, f"no classifier here ({CLASSIFIER} is missing)")
+    raise InputError(problem, path=folder, hint=_what_can_be_given(folder))
+
+
+def _what_can_be_given(folder: Path) -> str:
+    """The initialisations of the run that a folder lies in, or how one is made."""
+    for place in (folder, *folder.parents[:2]):
+        for finetune in (place, place / "finetune"):
+            if found := sorted(record.parent.name for record in finetune.glob(f"*/{CLASSIFIER}")):
+                return f"Give {finetune}/<initialisation>, or a fold of it; there are {', '.join(found)}"
+    return "Give runs/<run>/finetune/<initialisation>, or a fold of it; finetune.sh makes them"

@@ -149,8 +149,8 @@ def _limits(card: Card) -> str:
     ]
     if card.kind != "embedder":
         lines += [
-            "Probabilities are as trained, on sites and decoys in the proportion of the windows below; in a genome "
-            "sites are rarer.",
+            "Probabilities are as trained and not calibrated, on sites and decoys in the proportion of the windows "
+            "below; in a genome sites are rarer.",
             "Load it in float32. Its last layers carry the numbers of a linear classifier through the nonlinear ones "
             "that transformers has, by very small or large weights: to train on, start from the encoder.",
         ]

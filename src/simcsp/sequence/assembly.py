@@ -139,9 +139,7 @@ def match_contigs(
             f"{len(missing):,} of {len(resolved) + len(missing):,} contigs ({_first(missing, declared)}) are not in "
             f"{fasta}, which has {_first(list(lengths))}",
             path=path,
-            hint="Give matching files, or set ignore_missing_contigs: true to leave these out"
-            if resolved
-            else "The two files have no contig in common; give a matching pair",
+            hint=_way_out(len(resolved), len(missing)),
         )
     translated = [f"{name} → {contig}" for name, contig in resolved.items() if name != contig]
     if translated:
@@ -164,6 +162,15 @@ def explain_mismatch(lengths: Mapping[str, int], reach: Mapping[str, int]) -> st
     *others, last = fitting or [""]
     fit = f"; the coordinates would fit into {', '.join(others)}{' or ' if others else ''}{last}" if fitting else ""
     return f"The two files are of different assemblies: this FASTA is {found}{fit}"
+
+
+def _way_out(found: int, missing: int) -> str:
+    """What to do where contigs are missing; to leave most of them out is no way to mend files that do not match."""
+    if not found:
+        return "The two files have no contig in common; give a matching pair"
+    if missing > found:
+        return "The FASTA is probably of another species or assembly, or a part of one; give a matching pair"
+    return "Give matching files, or set ignore_missing_contigs: true to leave these out"
 
 
 def _plain_name(name: str) -> str:

@@ -13,8 +13,12 @@ UNPACKING_ERRORS = (EOFError, gzip.BadGzipFile, zlib.error)
 _GZIP = b"\x1f\x8b"
 
 
-def require_readable(path: Path) -> None:
+def require_readable(path: Path, root: Path | None = None) -> None:
     """Check that a path is a file that this user may read.
+
+    Args:
+        path: of the file.
+        root: `data.root`, where a configuration names the file; an error then says that its paths start there.
 
     Raises:
         InputError: if it is missing, a folder, or may not be read.
@@ -25,9 +29,10 @@ def require_readable(path: Path) -> None:
         with path.open("rb"):
             pass
     except FileNotFoundError:
-        raise InputError(
-            "no such file", path=path, hint="data/README.md says where public data sets come from"
-        ) from None
+        hint = "data/README.md says where public data sets come from"
+        if root is not None:
+            hint = f"Relative paths of a configuration start from data.root, here {root.resolve()}. {hint}"
+        raise InputError("no such file", path=path, hint=hint) from None
     except (PermissionError, NotADirectoryError) as error:
         raise InputError(f"the file cannot be read ({error.strerror or 'permission denied'})", path=path) from error
 
