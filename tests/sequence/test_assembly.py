@@ -182,7 +182,8 @@ def test_missing_contigs_stop_unless_they_are_to_be_ignored() -> None:
         matched(["I", "II", "X"], {"2L": 7, "X": 5})
     assert str(caught.value) == (
         "sites.bed: 2 of 3 contigs (I, II) are not in genome.fa, which has 2L, X. "
-        "The FASTA is probably of another species or assembly, or a part of one; give a matching pair."
+        "The FASTA is probably of another species or assembly: give a matching pair, or, if it is meant to be a part "
+        "of the genome, set ignore_missing_contigs: true."
     )
     assert matched(names, {"chr1": 5}, ignore=True)[0] == {"1": "chr1"}
     assert matched(["I", "II", "X"], {"2L": 7, "X": 5}, ignore=True)[0] == {"X": "X"}

@@ -165,11 +165,14 @@ def explain_mismatch(lengths: Mapping[str, int], reach: Mapping[str, int]) -> st
 
 
 def _way_out(found: int, missing: int) -> str:
-    """What to do where contigs are missing; to leave most of them out is no way to mend files that do not match."""
+    """What to do where contigs are missing; to leave most of them out seldom mends that."""
     if not found:
         return "The two files have no contig in common; give a matching pair"
     if missing > found:
-        return "The FASTA is probably of another species or assembly, or a part of one; give a matching pair"
+        return (
+            "The FASTA is probably of another species or assembly: give a matching pair, or, if it is meant to be a "
+            "part of the genome, set ignore_missing_contigs: true"
+        )
     return "Give matching files, or set ignore_missing_contigs: true to leave these out"
 
 
