@@ -2,18 +2,18 @@
 
 import argparse
 import dataclasses
-import difflib
 import os
-import re
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
 import jsonargparse
-import yaml  # type: ignore[import-untyped]
 
 from simcsp.config import RunConfig
+from simcsp.config_errors import explained
+from simcsp.config_file import read_settings
 from simcsp.errors import InputError
 
 OPTIONS = """options of the run:
@@ -22,7 +22,6 @@ OPTIONS = """options of the run:
   --print-config           print all settings as YAML, as files and overrides leave them
   --help-settings          say what every setting means, in hundreds of lines
 """
-_EVERY_SETTING = "See --help-settings for every setting"
 _DRY_RUN = "  --dry-run                show what is done, what is to do and how long it takes; write nothing\n"
 
 
@@ -52,15 +51,17 @@ def parse_config(description: str, arguments: list[str] | None = None, *, stage:
     parser.add_argument("--config", action="config", help="YAML file that says how this run differs from the defaults")
     parser.add_argument("--base", help="in a YAML file: another one, relative to it, that this one builds on")
     parser.add_class_arguments(RunConfig)
+    words = _with_bases([word for word in words if not planned or word != "--dry-run"])
     try:
-        parsed = parser.parse_args(_with_bases([word for word in words if not planned or word != "--dry-run"]))
+        parsed = parser.parse_args(words)
         if unset := sorted(_unset(RunConfig, parsed)):
-            raise InputError(f"configuration: no value for {', '.join(unset)}", hint=_EVERY_SETTING)
+            raise ValueError(f"no value for {', '.join(unset)}")
         settings = parser.instantiate(parsed)
         config = RunConfig(**{f.name: settings[f.name] for f in dataclasses.fields(RunConfig)})
     except (ValueError, TypeError, jsonargparse.ArgumentError) as error:
-        message = " ".join(str(error).split()).rstrip(".")
-        raise InputError(f"configuration: {message}", hint=_nearest(message)) from error
+        files = [Path(file) for option, file in pairwise(words) if option == "--config"]
+        options = [word.partition("=")[0] for word in words if word.startswith("--")]
+        raise explained(str(error), files, [option for option in options if option != "--config"]) from error
     if planned:
         from simcsp.planning.page import run_page  # noqa: PLC0415 - times real steps: only who asks for it loads torch
 
@@ -129,32 +130,8 @@ def _chain(path: Path) -> list[Path]:
 
 
 def _base_of(path: Path) -> Path | None:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):  # the parser has the better words for it
-        return None
-    base = content.get("base") if isinstance(content, dict) else None
+    base = read_settings(path).get("base")
     return Path(os.path.normpath(path.parent / base)) if isinstance(base, str) else None
-
-
-def _nearest(message: str) -> str:
-    """Name the known key closest to the unknown one in an error of the parser."""
-    unknown = re.search(r"[Oo]ption '([\w.-]+)'|unrecognized arguments: --([\w.-]+)", message)
-    if unknown is None:
-        return _EVERY_SETTING
-    name = next(group for group in unknown.groups() if group).rsplit(".", 1)[-1]
-    close = difflib.get_close_matches(name, _known_keys(RunConfig), n=1)
-    return f"Did you mean {close[0]!r}" if close else _EVERY_SETTING
-
-
-def _known_keys(cls: type) -> set[str]:
-    """Names of all fields of a dataclass and of the dataclasses its annotations mention."""
-    keys: set[str] = set()
-    for f in dataclasses.fields(cls):
-        keys.add(f.name)
-        if (part := _dataclass_in(f.type)) is not None:
-            keys |= _known_keys(part)
-    return keys
 
 
 def _unset(cls: type, settings: jsonargparse.Namespace, prefix: str = "") -> Iterator[str]:
