@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -219,6 +220,20 @@ def test_missing_file_is_named(tmp_path: Path, name: str) -> None:
         parse_config("A stage.", ["--config", str(tmp_path / name)])
 
 
+@pytest.mark.parametrize("words", [[], ["--dry-run"]])
+def test_a_stage_needs_a_configuration(words: list[str]) -> None:
+    with pytest.raises(InputError, match=r"^no configuration is given\. Give --config FILE\.yaml"):
+        parse_config("A stage.", words, stage="pretrain")
+
+
+@pytest.mark.parametrize("word", ["--help", "--help-settings", "--print-config"])
+def test_a_stage_shows_its_settings_without_one(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        parse_config("A stage.", [word], stage="pretrain")
+    assert exit_.value.code == 0
+    assert capsys.readouterr().out
+
+
 def test_argument_without_a_name_is_refused() -> None:
     with pytest.raises(InputError, match=r"configs/demo\.yaml: belongs to no option \(a file: --config FILE\.yaml\)"):
         parse_config("A stage.", ["configs/demo.yaml"])
@@ -244,9 +259,46 @@ def test_the_long_help_documents_every_section_and_succeeds(capsys: pytest.Captu
     assert exit_.value.code == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "A stage." in shown
+    assert ".help" not in shown
     for name in ("--seed", "--finetune.learning_rate", "--pretrain.contrast.temperature", "--nmi.seeds"):
         assert name in shown
     assert "gradients are clipped to this norm" in shown
+
+
+def test_the_long_help_begins_as_the_short_one_does(capsys: pytest.CaptureFixture[str]) -> None:
+    description = "A stage.\n\n    python src/stage.py --seed 1\n    python src/stage.py --seed 2\n"
+    shown = []
+    for word in ("--help", "--help-settings"):
+        with pytest.raises(SystemExit):
+            parse_config(description, [word])
+        shown.append(capsys.readouterr().out)
+    short, long = shown
+    assert description in short
+    assert long.startswith(short.rstrip())
+    assert long.count("usage:") == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "field", "meaning"),
+    [
+        ("data.simulate", "divergence", "share of sites at which a derived species differs"),
+        ("data.corpus", "hold_out", "contigs left out of the corpus"),
+        ("data.windows, data.labelled, data.transfer", "min_score", "the BED holds what a splice-site finder found"),
+        ("data.windows, data.labelled, data.transfer", "decoys.nearest", "least distance in nt"),
+        ("data.orthologues", "others", "genomes of the other species"),
+        ("pretrain.also", "keep", "which of its encoders that is"),
+        ("study.budgets", "validation", "validation windows used per fold"),
+    ],
+)
+def test_the_long_help_describes_what_lists_hold(
+    capsys: pytest.CaptureFixture[str], settings: str, field: str, meaning: str
+) -> None:
+    with pytest.raises(SystemExit):
+        parse_config("A stage.", ["--help-settings"])
+    _, found, behind = capsys.readouterr().out.partition(f"\nkeys of {settings}:\n")
+    assert found
+    shown, _, _ = behind.partition("\nkeys of ")
+    assert re.search(rf"^    {field} .*?{meaning.replace(' ', chr(92) + 's+')}", shown, re.MULTILINE | re.DOTALL)
 
 
 def test_printed_settings_can_be_read_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

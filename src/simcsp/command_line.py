@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -35,23 +36,27 @@ def parse_config(description: str, arguments: list[str] | None = None, *, stage:
             ends the script.
 
     Raises:
-        InputError: on a missing or malformed file, an unknown key, or a value that makes no sense.
+        InputError: on a missing or malformed file, an unknown key, or a value that makes no sense; for a stage that is
+            given nothing.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     planned = bool(stage) and "--dry-run" in words
     parser = _Parser(
-        description=description,
+        usage=argparse.SUPPRESS,  # of hundreds of options
         exit_on_error=False,
         allow_abbrev=False,
         formatter_class=jsonargparse.DefaultHelpFormatter,
         print_config="--print-config",
     )
-    parser.options = OPTIONS + (_DRY_RUN if stage else "")
+    usage = f"usage: python src/{Path(sys.argv[0]).name} --config FILE.yaml [--SECTION.SETTING VALUE …]"
+    parser.short_help = f"{usage}\n\n{description.strip()}\n\n{OPTIONS}{_DRY_RUN if stage else ''}"
     parser.add_argument("--help-settings", action=_HelpSettings, help="show this and end")
     parser.add_argument("--config", action="config", help="YAML file that says how this run differs from the defaults")
     parser.add_argument("--base", help="in a YAML file: another one, relative to it, that this one builds on")
     parser.add_class_arguments(RunConfig)
     words = _with_bases([word for word in words if not planned or word != "--dry-run"])
+    if stage and not words:
+        raise InputError("no configuration is given", hint="Give --config FILE.yaml, such as configs/demo.yaml")
     try:
         parsed = parser.parse_args(words)
         if unset := sorted(_unset(RunConfig, parsed)):
@@ -73,16 +78,41 @@ def parse_config(description: str, arguments: list[str] | None = None, *, stage:
 class _Parser(jsonargparse.ArgumentParser):
     """Its help is one screen: what the script does, and the options that no setting is."""
 
-    options = OPTIONS
+    short_help = ""
 
     def format_help(self, formatter: argparse.HelpFormatter | None = None) -> str:  # noqa: ARG002
         """The short help."""
-        usage = f"usage: python src/{Path(sys.argv[0]).name} --config FILE.yaml [--SECTION.SETTING VALUE …]"
-        return f"{usage}\n\n{(self.description or '').strip()}\n\n{self.options}"
+        return self.short_help
 
     def format_settings(self) -> str:
-        """Every setting with its type, default and meaning."""
-        return str(super().format_help())
+        """The short help, then every setting with its type, default and meaning; last, what entries of lists hold."""
+        for action in self._actions:
+            if action.dest.endswith(".help"):  # the parser's own for those; it would show the short help
+                action.help = argparse.SUPPRESS
+        return "\n".join([self.short_help, super().format_help(), *_entries()])
+
+
+def _entries() -> Iterator[str]:
+    """What the settings hold that are lists of sections, or a section or nothing: every field with its meaning."""
+    names: dict[type, list[str]] = {}
+    for name, part in _optional_sections(RunConfig):
+        names.setdefault(part, []).append(name)
+    for part, those in names.items():
+        parser = jsonargparse.ArgumentParser(
+            usage=argparse.SUPPRESS, add_help=False, formatter_class=jsonargparse.DefaultHelpFormatter
+        )
+        parser.add_class_arguments(part)
+        fields = re.sub("^  --", "    ", parser.format_help(), flags=re.MULTILINE)  # they are no options
+        yield f"keys of {', '.join(those)}:\n\n{fields}"
+
+
+def _optional_sections(cls: type, prefix: str = "") -> Iterator[tuple[str, type]]:
+    for f in dataclasses.fields(cls):
+        part = _dataclass_in(f.type)
+        if part is not None and part is f.type:
+            yield from _optional_sections(part, f"{prefix}{f.name}.")
+        elif part is not None:
+            yield prefix + f.name, part
 
 
 class _HelpSettings(argparse.Action):
