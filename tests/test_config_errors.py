@@ -68,6 +68,8 @@ def said(folder: Path, text: str, *arguments: str, name: str = "my.yaml") -> str
         ("fintune:\n  epochs: 3\n", "line 2: fintune.epochs: there is no such key. Did you mean finetune.epochs?"),
         ("window: 100\n", "line 1: window: there is no such key. Did you mean data.window?"),
         ("seed: null\n", "line 1: seed: has no value, and needs one."),
+        ("seed: 1\nencoder: 5\n", "line 2: encoder: this is no set of keys and values."),
+        ("data:\n  simulate: 5\n", "line 2: data.simulate: this is no set of keys and values."),
         ("encoder:\n  heads: 0\n", "line 2: heads and layers must be above 0."),
         (
             "finetune:\n  initialisations: [baseline, best_scss, bset]\n",

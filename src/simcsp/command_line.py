@@ -59,8 +59,8 @@ def parse_config(description: str, arguments: list[str] | None = None, *, stage:
         raise InputError("no configuration is given", hint="Give --config FILE.yaml, such as configs/demo.yaml")
     try:
         parsed = parser.parse_args(words)
-        if unset := sorted(_unset(RunConfig, parsed)):
-            raise ValueError(f"no value for {', '.join(unset)}")
+        if unset := next(_unset(RunConfig, parsed), ""):
+            raise ValueError(unset)
         settings = parser.instantiate(parsed)
         config = RunConfig(**{f.name: settings[f.name] for f in dataclasses.fields(RunConfig)})
     except (ValueError, TypeError, jsonargparse.ArgumentError) as error:
@@ -165,14 +165,15 @@ def _base_of(path: Path) -> Path | None:
 
 
 def _unset(cls: type, settings: jsonargparse.Namespace, prefix: str = "") -> Iterator[str]:
-    """Settings that are null, and sections that are none: the parser lets both pass."""
+    """What is to be said of settings that are null, and of sections that are none: the parser lets both pass."""
     for f in (f for f in dataclasses.fields(cls) if f.name in settings):
         name, value, part = prefix + f.name, settings[f.name], _dataclass_in(f.type)
         if value is None:
-            yield from () if type(None) in get_args(f.type) else (name,)
+            yield from () if type(None) in get_args(f.type) else (f"no value for {name}",)
         elif part is not None:
             for item in value if isinstance(value, tuple) else (value,):
-                yield from _unset(part, item, f"{name}.") if isinstance(item, jsonargparse.Namespace) else (name,)
+                section = isinstance(item, jsonargparse.Namespace)
+                yield from _unset(part, item, f"{name}.") if section else (f"no keys for {name}",)
 
 
 def _dataclass_in(annotation: Any) -> type | None:

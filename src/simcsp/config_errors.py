@@ -27,11 +27,12 @@ _MEANINGS = (  # what the parser says → what is wrong with the setting or opti
     (r"unrecognized arguments: (?P<option>-[^ =]+).*", "there is no such option"),
     (r"unrecognized arguments: (?P<option>\S+).*", "belongs to no option (a file: --config FILE.yaml)"),
     (r"the following arguments are required: (?P<missing>\w+).*", "has no value, and needs one"),
-    (r"no value for (?P<key>[\w.]+).*", "has no value, and needs one"),
+    (r"no value for (?P<key>[\w.]+)", "has no value, and needs one"),
+    (r"no keys for (?P<key>[\w.]+)", "this is no set of keys and values"),
     (r"Expected a <class '(?P<kind>\w+)'>" + _GOT, "{value} is not {kind}"),
     (r"Expected a typing.Literal\[(?P<choices>.*?)\]" + _GOT, "{value} is not one of {choices}"),
     (r"Expected a tuple with (?P<number>\d+) elements" + _GOT, "is a list of {number} values"),
-    (r"Not a valid subclass .*? Got value: (?P<value>.*?) Subclass types.*", "{value} is no set of keys and values"),
+    (r"Not a valid subclass of \w+\.?( Got value: (?P<value>.*?))? Sub.*", "{value} is no set of keys and values"),
     (r"Unable to load config '(?P<value>.*?)'.*", "{value} is no set of keys and values"),
     (r"Not of type Path: .*", "this is no path; put it in quotes if it is"),
     (r"argument (?P<option>--\S+): expected one argument", "a value is missing"),
@@ -66,7 +67,7 @@ def _filled(problem: str, said: dict[str, str | None]) -> str:
     """The problem with the value, and with what may stand there."""
     value, kind = said.get("value") or "", said.get("kind") or ""
     words = {
-        "{value}": "this" if value[:1] in {"[", "{"} else f'"{value}"',
+        "{value}": "this" if value[:1] in {"", "[", "{"} else f'"{value}"',
         "{kind}": _KINDS.get(kind, kind),
         "{choices}": (said.get("choices") or "").replace("'", ""),
         "{number}": said.get("number") or "",
