@@ -34,16 +34,16 @@ run_stage() { # STAGE [CONFIG] [OVERRIDES…]
   return "$status"
 }
 
-run_stages() { # STAGES [CONFIG] [OVERRIDES…]: in turn; with --dry-run the last one alone, which plans for all it needs
+run_stages() { # STAGES [CONFIG] [OVERRIDES…]: in turn; where only something is shown the last one, which plans for all
   local names=$1 name
   shift
-  if is_dry_run "$@"; then names=${names##* }; fi
+  if only_shows "$@"; then names=${names##* }; fi
   for name in $names; do run_stage "$name" "$@"; done
 }
 
-run_study() { # CONFIG [OVERRIDES…]: every run of it, then their comparison; with --dry-run the latter, which plans for all
+run_study() { # CONFIG [OVERRIDES…]: every run of it, then their comparison; the latter plans for all, too
   local members overrides status=0
-  if ! is_dry_run "$@"; then
+  if ! only_shows "$@"; then
     members=$("$python" src/compare.py plan --config "$@") || status=$?
     end_if_stopped "$status"
     [[ $status -eq 0 ]] || return "$status"
@@ -66,8 +66,11 @@ usage_if_asked() { # [WORDS…]: the comment at the head of the script that was 
   exit 0
 }
 
-is_dry_run() { # [WORDS…]
-  case " $* " in *" --dry-run "*) return 0 ;; *) return 1 ;; esac
+only_shows() { # [WORDS…]: whether a stage does no more than to print something, the same as every other stage
+  case " $* " in
+    *" --dry-run "* | *" --help-settings "* | *" --print-config "* | *" --print-config="*) return 0 ;;
+    *) return 1 ;;
+  esac
 }
 
 require_packages() {

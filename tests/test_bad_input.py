@@ -314,9 +314,12 @@ def assert_nothing_is_left(workplace: Workplace) -> None:
 
 ARGUMENTS = {
     "more folds than groups": (("--split.folds", "50"), "groups of windows cannot fill 101 parts"),
-    "an odd window": (("--data.window", "41"), "window must be an even length"),
-    "a misspelt setting": (("--data.windw", "40"), "Did you mean 'window'"),
-    "a number in words": (("--data.window", "many"), "data.window"),
+    "an odd window": (("--data.window", "41"), "data.window is 41, but must be an even length"),
+    "a misspelt setting": (
+        ("--data.windw", "40"),
+        "--data.windw: there is no such option. Did you mean --data.window?",
+    ),
+    "a number in words": (("--data.window", "many"), 'data.window: "many" is not a whole number'),
     "a window longer than any contig": (("--data.window", "90000"), "no region as long as a window"),
     "another assembly than asked for": (
         ("--data.corpus", "[{species: x, sequences: genome.fa, assembly: hg38}]"),

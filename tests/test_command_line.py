@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,18 +67,32 @@ def test_nothing_given_means_the_defaults() -> None:
     ],
 )
 def test_unknown_key_is_an_error_that_names_the_nearest(parse: Parse, text: str, nearest: str) -> None:
-    with pytest.raises(InputError, match=f"Did you mean '{nearest}'"):
+    with pytest.raises(InputError, match=rf"config\.yaml, line 1: .*there is no such key\. Did you mean {nearest}\?$"):
         parse(text)
 
 
 @pytest.mark.parametrize("argument", ["--finetune.learning_rat=1", "--finetune.learning_rates=1"])
 def test_unknown_option_is_an_error_and_never_taken_for_an_abbreviation(argument: str) -> None:
-    with pytest.raises(InputError, match="Did you mean 'learning_rate'"):
+    with pytest.raises(InputError, match=r"no such option\. Did you mean --finetune\.learning_rate\?$"):
         parse_config("A stage.", [argument])
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("--dryrun", "--dry-run"),
+        ("--print_config", "--print-config"),
+        ("--windw", "--data.window"),
+        ("--pretrian.contrast.steps", "--pretrain.contrast.steps"),
+    ],
+)
+def test_options_are_suggested_as_they_are_written(written: str, meant: str) -> None:
+    with pytest.raises(InputError, match=rf"{written}: there is no such option\. Did you mean {meant}\?$"):
+        parse_config("A stage.", [written, "1"], stage="pretrain")
+
+
 def test_key_like_no_other_leads_to_the_help(parse: Parse) -> None:
-    with pytest.raises(InputError, match=r"'zzqqxx'.*See --help"):
+    with pytest.raises(InputError, match=r"zzqqxx: there is no such key\. See --help"):
         parse("zzqqxx: 1")
 
 
@@ -179,11 +194,17 @@ def test_paths_are_left_as_they_were_written(parse: Parse) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("a: [1,\nb: {", "Problems parsing config"),
-        ("run:\tx\n  seed: 1\n", "Problems parsing config"),
-        ("- run", "Unexpected config"),
-        ("just words", "Unexpected config"),
-        (b"\xff\xfe\x00\x80", "can't decode"),
+        ("a: [1,\nb: {", r"config\.yaml, line 2: this is no YAML: expected the node content"),
+        ("run: a\n  b: c: d\n", r"config\.yaml, line 2: this is no YAML: mapping values are not allowed here\.$"),
+        ("a: !x 1", r"config\.yaml, line 1: this is no YAML"),
+        ("a: \x00", r"config\.yaml: this is no YAML"),
+        ("seed: 1\ndata:\n\twindow: 5\n", r"config\.yaml, line 3: YAML allows no tab here\. Write spaces"),
+        ("run:\tx\n  seed: 1\n", r"config\.yaml, line 1: YAML allows no tab here"),
+        ("", r"config\.yaml: the file is empty\.$"),
+        ("# seed: 1\n", r"config\.yaml: the file holds no settings"),
+        ("- run", r"config\.yaml: the file holds no settings"),
+        ("just words", r"config\.yaml: the file holds no settings"),
+        (b"\xff\xfe\x00\x80", r"config\.yaml: the configuration is not text in UTF-8"),
     ],
 )
 def test_malformed_file_is_one_sentence(parse: Parse, text: str | bytes, problem: str) -> None:
@@ -195,12 +216,26 @@ def test_malformed_file_is_one_sentence(parse: Parse, text: str | bytes, problem
 @pytest.mark.parametrize("name", ["nowhere.yaml", "folder"])
 def test_missing_file_is_named(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
-    with pytest.raises(InputError, match=name):
+    with pytest.raises(InputError, match=f"{name}: the configuration cannot be read"):
         parse_config("A stage.", ["--config", str(tmp_path / name)])
 
 
+@pytest.mark.parametrize("words", [[], ["--dry-run"]])
+def test_a_stage_needs_a_configuration(words: list[str]) -> None:
+    with pytest.raises(InputError, match=r"^no configuration is given\. Give --config FILE\.yaml"):
+        parse_config("A stage.", words, stage="pretrain")
+
+
+@pytest.mark.parametrize("word", ["--help", "--help-settings", "--print-config"])
+def test_a_stage_shows_its_settings_without_one(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        parse_config("A stage.", [word], stage="pretrain")
+    assert exit_.value.code == 0
+    assert capsys.readouterr().out
+
+
 def test_argument_without_a_name_is_refused() -> None:
-    with pytest.raises(InputError, match=r"configs/demo\.yaml"):
+    with pytest.raises(InputError, match=r"configs/demo\.yaml: belongs to no option \(a file: --config FILE\.yaml\)"):
         parse_config("A stage.", ["configs/demo.yaml"])
 
 
@@ -224,9 +259,46 @@ def test_the_long_help_documents_every_section_and_succeeds(capsys: pytest.Captu
     assert exit_.value.code == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "A stage." in shown
+    assert ".help" not in shown
     for name in ("--seed", "--finetune.learning_rate", "--pretrain.contrast.temperature", "--nmi.seeds"):
         assert name in shown
     assert "gradients are clipped to this norm" in shown
+
+
+def test_the_long_help_begins_as_the_short_one_does(capsys: pytest.CaptureFixture[str]) -> None:
+    description = "A stage.\n\n    python src/stage.py --seed 1\n    python src/stage.py --seed 2\n"
+    shown = []
+    for word in ("--help", "--help-settings"):
+        with pytest.raises(SystemExit):
+            parse_config(description, [word])
+        shown.append(capsys.readouterr().out)
+    short, long = shown
+    assert description in short
+    assert long.startswith(short.rstrip())
+    assert long.count("usage:") == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "field", "meaning"),
+    [
+        ("data.simulate", "divergence", "share of sites at which a derived species differs"),
+        ("data.corpus", "hold_out", "contigs left out of the corpus"),
+        ("data.windows, data.labelled, data.transfer", "min_score", "the BED holds what a splice-site finder found"),
+        ("data.windows, data.labelled, data.transfer", "decoys.nearest", "least distance in nt"),
+        ("data.orthologues", "others", "genomes of the other species"),
+        ("pretrain.also", "keep", "which of its encoders that is"),
+        ("study.budgets", "validation", "validation windows used per fold"),
+    ],
+)
+def test_the_long_help_describes_what_lists_hold(
+    capsys: pytest.CaptureFixture[str], settings: str, field: str, meaning: str
+) -> None:
+    with pytest.raises(SystemExit):
+        parse_config("A stage.", ["--help-settings"])
+    _, found, behind = capsys.readouterr().out.partition(f"\nkeys of {settings}:\n")
+    assert found
+    shown, _, _ = behind.partition("\nkeys of ")
+    assert re.search(rf"^    {field} .*?{meaning.replace(' ', chr(92) + 's+')}", shown, re.MULTILINE | re.DOTALL)
 
 
 def test_printed_settings_can_be_read_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -47,7 +47,7 @@ LABELS: dict[str, Any] = {"contrastive_weight": 1.0, "positives": "label"}
         (WindowSource, {**GENOME, "fasta": None}, "a source of format 'genome' needs fasta"),
         (WindowSource, {"format": "text", "species": "x"}, "needs site, positives, negatives"),
         (DecoyConfig, {"ratio": 0}, "decoys.ratio must be above 0"),
-        (DataConfig, {"window": 41}, "even length"),
+        (DataConfig, {"window": 41}, r"data\.window is 41, but must be an even length"),
         (DataConfig, {"window": 18}, "at least 20 nt"),
         (DataConfig, {"max_unread": 1}, "max_unread"),
         (DataConfig, {"min_gt_ag": 1.1}, "min_gt_ag"),
@@ -141,7 +141,7 @@ LABELS: dict[str, Any] = {"contrastive_weight": 1.0, "positives": "label"}
             "keep_measured does not go with drop_layers",
         ),
         (RunConfig, {"pretrained": "a/b"}, "pretrained is a folder name"),
-        (RunConfig, {"finetune": FinetuneConfig(initialisations=("baseline", "joint"))}, "there is no .'joint'."),
+        (RunConfig, {"finetune": FinetuneConfig(initialisations=("baseline", "joint"))}, 'there is no "joint"; there'),
         (RunConfig, {"published": PublishedConfig(unspaced_contrast=True)}, "encoder.pooling must be cls"),
         (
             RunConfig,

@@ -3,6 +3,7 @@ import io
 import logging
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -51,6 +52,24 @@ def test_input_error_is_status_1_and_one_line(capsys: pytest.CaptureFixture[str]
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err.strip("\n").splitlines() == ["error: a.txt, line 3: it is wrong. Mend it."]
+
+
+@pytest.mark.parametrize("ends", ["", "; sys.exit(0)"])
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_output_that_nobody_reads_ends_without_a_word(lines: int, ends: str) -> None:
+    program = f"import sys; from simcsp.console import run_script\ndef main(): print('x\\n' * {lines}){ends}\n"
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program}run_script(main)"], stdout=write, stderr=subprocess.PIPE, check=False
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_another_broken_pipe_is_an_error() -> None:
+    with pytest.raises(BrokenPipeError):
+        run_script(raising(BrokenPipeError(errno.EPIPE, "a worker is gone")))
 
 
 def test_interrupt_is_status_130_and_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:

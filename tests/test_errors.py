@@ -11,6 +11,7 @@ from simcsp.errors import InputError
     [
         (InputError("it is wrong"), "it is wrong."),
         (InputError("it is wrong", hint="Mend it"), "it is wrong. Mend it."),
+        (InputError("it is wrong", hint="Did you mean that?"), "it is wrong. Did you mean that?"),
         (InputError("it is wrong", path=Path("a.txt")), "a.txt: it is wrong."),
         (InputError("it is wrong", path="a.txt", line=3, hint="Mend it"), "a.txt, line 3: it is wrong. Mend it."),
     ],

@@ -2,18 +2,19 @@
 
 import argparse
 import dataclasses
-import difflib
 import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
 import jsonargparse
-import yaml  # type: ignore[import-untyped]
 
 from simcsp.config import RunConfig
+from simcsp.config_errors import explained
+from simcsp.config_file import read_settings
 from simcsp.errors import InputError
 
 OPTIONS = """options of the run:
@@ -22,7 +23,6 @@ OPTIONS = """options of the run:
   --print-config           print all settings as YAML, as files and overrides leave them
   --help-settings          say what every setting means, in hundreds of lines
 """
-_EVERY_SETTING = "See --help-settings for every setting"
 _DRY_RUN = "  --dry-run                show what is done, what is to do and how long it takes; write nothing\n"
 
 
@@ -36,31 +36,37 @@ def parse_config(description: str, arguments: list[str] | None = None, *, stage:
             ends the script.
 
     Raises:
-        InputError: on a missing or malformed file, an unknown key, or a value that makes no sense.
+        InputError: on a missing or malformed file, an unknown key, or a value that makes no sense; for a stage that is
+            given nothing.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     planned = bool(stage) and "--dry-run" in words
     parser = _Parser(
-        description=description,
+        usage=argparse.SUPPRESS,  # of hundreds of options
         exit_on_error=False,
         allow_abbrev=False,
         formatter_class=jsonargparse.DefaultHelpFormatter,
         print_config="--print-config",
     )
-    parser.options = OPTIONS + (_DRY_RUN if stage else "")
+    usage = f"usage: python src/{Path(sys.argv[0]).name} --config FILE.yaml [--SECTION.SETTING VALUE …]"
+    parser.short_help = f"{usage}\n\n{description.strip()}\n\n{OPTIONS}{_DRY_RUN if stage else ''}"
     parser.add_argument("--help-settings", action=_HelpSettings, help="show this and end")
     parser.add_argument("--config", action="config", help="YAML file that says how this run differs from the defaults")
     parser.add_argument("--base", help="in a YAML file: another one, relative to it, that this one builds on")
     parser.add_class_arguments(RunConfig)
+    words = _with_bases([word for word in words if not planned or word != "--dry-run"])
+    if stage and not words:
+        raise InputError("no configuration is given", hint="Give --config FILE.yaml, such as configs/demo.yaml")
     try:
-        parsed = parser.parse_args(_with_bases([word for word in words if not planned or word != "--dry-run"]))
-        if unset := sorted(_unset(RunConfig, parsed)):
-            raise InputError(f"configuration: no value for {', '.join(unset)}", hint=_EVERY_SETTING)
+        parsed = parser.parse_args(words)
+        if unset := next(_unset(RunConfig, parsed), ""):
+            raise ValueError(unset)
         settings = parser.instantiate(parsed)
         config = RunConfig(**{f.name: settings[f.name] for f in dataclasses.fields(RunConfig)})
     except (ValueError, TypeError, jsonargparse.ArgumentError) as error:
-        message = " ".join(str(error).split()).rstrip(".")
-        raise InputError(f"configuration: {message}", hint=_nearest(message)) from error
+        files = [Path(file) for option, file in pairwise(words) if option == "--config"]
+        options = [word.partition("=")[0] for word in words if word.startswith("--")]
+        raise explained(str(error), files, [option for option in options if option != "--config"]) from error
     if planned:
         from simcsp.planning.page import run_page  # noqa: PLC0415 - times real steps: only who asks for it loads torch
 
@@ -73,16 +79,41 @@ def parse_config(description: str, arguments: list[str] | None = None, *, stage:
 class _Parser(jsonargparse.ArgumentParser):
     """Its help is one screen: what the script does, and the options that no setting is."""
 
-    options = OPTIONS
+    short_help = ""
 
     def format_help(self, formatter: argparse.HelpFormatter | None = None) -> str:  # noqa: ARG002
         """The short help."""
-        usage = f"usage: python src/{Path(sys.argv[0]).name} --config FILE.yaml [--SECTION.SETTING VALUE …]"
-        return f"{usage}\n\n{(self.description or '').strip()}\n\n{self.options}"
+        return self.short_help
 
     def format_settings(self) -> str:
-        """Every setting with its type, default and meaning."""
-        return str(super().format_help())
+        """The short help, then every setting with its type, default and meaning; last, what entries of lists hold."""
+        for action in self._actions:
+            if action.dest.endswith(".help"):  # the parser's own for those; it would show the short help
+                action.help = argparse.SUPPRESS
+        return "\n".join([self.short_help, super().format_help(), *_entries()])
+
+
+def _entries() -> Iterator[str]:
+    """What the settings hold that are lists of sections, or a section or nothing: every field with its meaning."""
+    names: dict[type, list[str]] = {}
+    for name, part in _optional_sections(RunConfig):
+        names.setdefault(part, []).append(name)
+    for part, those in names.items():
+        parser = jsonargparse.ArgumentParser(
+            usage=argparse.SUPPRESS, add_help=False, formatter_class=jsonargparse.DefaultHelpFormatter
+        )
+        parser.add_class_arguments(part)
+        fields = re.sub("^  --", "    ", parser.format_help(), flags=re.MULTILINE)  # they are no options
+        yield f"keys of {', '.join(those)}:\n\n{fields}"
+
+
+def _optional_sections(cls: type, prefix: str = "") -> Iterator[tuple[str, type]]:
+    for f in dataclasses.fields(cls):
+        part = _dataclass_in(f.type)
+        if part is not None and part is f.type:
+            yield from _optional_sections(part, f"{prefix}{f.name}.")
+        elif part is not None:
+            yield prefix + f.name, part
 
 
 class _HelpSettings(argparse.Action):
@@ -130,43 +161,20 @@ def _chain(path: Path) -> list[Path]:
 
 
 def _base_of(path: Path) -> Path | None:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):  # the parser has the better words for it
-        return None
-    base = content.get("base") if isinstance(content, dict) else None
+    base = read_settings(path).get("base")
     return Path(os.path.normpath(path.parent / base)) if isinstance(base, str) else None
 
 
-def _nearest(message: str) -> str:
-    """Name the known key closest to the unknown one in an error of the parser."""
-    unknown = re.search(r"[Oo]ption '([\w.-]+)'|unrecognized arguments: --([\w.-]+)", message)
-    if unknown is None:
-        return _EVERY_SETTING
-    name = next(group for group in unknown.groups() if group).rsplit(".", 1)[-1]
-    close = difflib.get_close_matches(name, _known_keys(RunConfig), n=1)
-    return f"Did you mean {close[0]!r}" if close else _EVERY_SETTING
-
-
-def _known_keys(cls: type) -> set[str]:
-    """Names of all fields of a dataclass and of the dataclasses its annotations mention."""
-    keys: set[str] = set()
-    for f in dataclasses.fields(cls):
-        keys.add(f.name)
-        if (part := _dataclass_in(f.type)) is not None:
-            keys |= _known_keys(part)
-    return keys
-
-
 def _unset(cls: type, settings: jsonargparse.Namespace, prefix: str = "") -> Iterator[str]:
-    """Settings that are null, and sections that are none: the parser lets both pass."""
+    """What is to be said of settings that are null, and of sections that are none: the parser lets both pass."""
     for f in (f for f in dataclasses.fields(cls) if f.name in settings):
         name, value, part = prefix + f.name, settings[f.name], _dataclass_in(f.type)
         if value is None:
-            yield from () if type(None) in get_args(f.type) else (name,)
+            yield from () if type(None) in get_args(f.type) else (f"no value for {name}",)
         elif part is not None:
             for item in value if isinstance(value, tuple) else (value,):
-                yield from _unset(part, item, f"{name}.") if isinstance(item, jsonargparse.Namespace) else (name,)
+                section = isinstance(item, jsonargparse.Namespace)
+                yield from _unset(part, item, f"{name}.") if section else (f"no keys for {name}",)
 
 
 def _dataclass_in(annotation: Any) -> type | None:

@@ -1,11 +1,12 @@
 """What a script says: one line per stage, progress with time left, one sentence per error."""
 
 import os
+import select
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from typing import NoReturn, TypeVar
+from typing import NoReturn, TextIO, TypeVar
 
 from safetensors import SafetensorError
 from tqdm import tqdm
@@ -15,6 +16,7 @@ from simcsp.errors import NO_ROOM, InputError
 Item = TypeVar("Item")
 
 INTERRUPTED = 130  # 128 + SIGINT, what shells expect
+UNREAD = 141  # 128 + SIGPIPE, what shells expect of a program whose output is cut off by `| head`
 _UP = "\x1b[A"  # how a bar below another one goes back
 PEER_LOST = 75  # of a process that ends without a word because another one has; EX_TEMPFAIL of sysexits.h
 # Of several processes one tells the news, and one per host what goes wrong.
@@ -22,23 +24,46 @@ _NEWS, _ERRORS = (os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_R
 
 
 def run_script(main: Callable[[], None]) -> NoReturn:
-    """Call ``main`` and end the process: status 0, 1 for what the user can mend, 130 after SIGINT or SIGTERM."""
+    """Call ``main`` and end the process: status 0, 1 for what the user can mend, 130 after SIGINT or SIGTERM.
+
+    Status 141, without a word, if nobody reads what it prints any longer.
+    """
     quiet_libraries()
     threading.excepthook = _thread_failed
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # schedulers and pretrain.sh stop a stage by it
     try:
-        main()
+        _call(main)
     except InputError as error:
         _fail(f"error: {error}", 1)
     except KeyboardInterrupt:
         _fail("Interrupted. Run the same command again to go on from what is finished.", INTERRUPTED)
     except (OSError, RuntimeError, SafetensorError) as error:
+        if isinstance(error, BrokenPipeError) and _is_unread(sys.stdout):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left to print
+            sys.exit(UNREAD)
         if _peer_is_lost(error):
             _end_without_peer()
         if (reason := _no_room(error)) is None:
             raise
         _fail(f"error: Nothing more can be written ({reason}). Free some space and run the same command again.", 1)
     sys.exit(0)
+
+
+def _call(main: Callable[[], None]) -> None:
+    """Call it; what it has printed is out before it ends, also where it ends the process, after a help."""
+    try:
+        main()
+    except SystemExit:
+        sys.stdout.flush()
+        raise
+    sys.stdout.flush()
+
+
+def _is_unread(stream: TextIO) -> bool:
+    """Whether a stream is a pipe that nobody reads any longer: then it is this one that broke, not one to a worker."""
+    pipe = select.poll()
+    pipe.register(stream, select.POLLOUT)
+    return any(events & (select.POLLERR | select.POLLHUP) for _, events in pipe.poll(0))
 
 
 def say(message: str) -> None:

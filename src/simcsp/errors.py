@@ -18,14 +18,15 @@ class InputError(Exception):
         problem: what is wrong, as a clause without a full stop.
         path: the file it was found in.
         line: the 1-based line or record number in that file.
-        hint: what to do about it, as a clause without a full stop.
+        hint: what to do about it, as a clause without a full stop, or a question.
     """
 
     def __init__(
         self, problem: str, *, path: Path | str | None = None, line: int | None = None, hint: str = ""
     ) -> None:
         where = "" if path is None else f"{path}: " if line is None else f"{path}, line {line}: "
-        super().__init__(f"{where}{problem}.{f' {hint}.' if hint else ''}")
+        end = "" if hint.endswith("?") else "."
+        super().__init__(f"{where}{problem}.{f' {hint}{end}' if hint else ''}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Keep the sentence as it is on the way from one process to another."""

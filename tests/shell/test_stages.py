@@ -55,6 +55,15 @@ def test_a_dry_run_asks_the_last_stage_for_the_plan_of_all(machine: Machine, scr
     ]
 
 
+@pytest.mark.parametrize("command", [*STAGES, *RUN_SH])
+@pytest.mark.parametrize("word", ["--help-settings", "--print-config", "--print-config=skip_default"])
+def test_settings_are_shown_once(machine: Machine, command: str, word: str) -> None:
+    done = machine.bash(*command.split(), word, PYTHON="python3", SIMCSP_CONTAINER="yes")
+    assert done.returncode == 0, done.stderr
+    (call,) = machine.calls("python3 [src/")
+    assert call.endswith(f".yaml] [{word}]")
+
+
 @pytest.mark.parametrize("script", STAGES)
 @pytest.mark.parametrize("word", ["--help", "-h"])
 def test_help_is_the_head_of_the_script_and_starts_no_stage(machine: Machine, script: str, word: str) -> None:

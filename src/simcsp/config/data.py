@@ -229,7 +229,10 @@ class DataConfig:
     def __post_init__(self) -> None:
         require_folder_name(self.name, "data.name")
         require(0 <= self.seed < SEEDS, "data.seed must be 0 to 4294967295")
-        require(self.window >= 20 and self.window % 2 == 0, "window must be an even length of at least 20 nt")
+        require(
+            self.window >= 20 and self.window % 2 == 0,
+            f"data.window is {self.window}, but must be an even length of at least 20 nt",
+        )
         require(0 <= self.max_unread < 1, "max_unread is a share, 0 <= max_unread < 1")
         require(0 <= self.min_gt_ag <= 1, "min_gt_ag is a share, 0 to 1")
 

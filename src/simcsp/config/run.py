@@ -100,7 +100,7 @@ class RunConfig:
             "finetune.initialisations names kept, but pretrain.keep_measured is off",
         )
         known = (*self.pretrain.encoders, *self.pretrain.kept, *UNTRAINED, KEPT)
-        unknown = [name for name in self.finetune.initialisations if name not in known]
+        unknown = " and no ".join(f'"{name}"' for name in self.finetune.initialisations if name not in known)
         require(not unknown, f"finetune.initialisations: there is no {unknown}; there are {', '.join(known)}")
 
     @property
