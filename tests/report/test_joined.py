@@ -145,6 +145,20 @@ def test_the_page_has_every_comparison_and_the_answer_in_words() -> None:
     assert len(joined_figure(scores).axes) == 2
 
 
+def test_the_page_says_which_windows_and_encoder_the_runs_share() -> None:
+    def page(*settings: dict[str, Any]) -> str:
+        runs = [scored(0, seed, scores_of(0), **one) for seed, one in enumerate(settings)]
+        table = joined_scores(runs)
+        return joined_report("x", runs, table, compared(table), joined_transfer(runs))
+
+    small = {"data.window": 100, "encoder.architecture": "bert", "encoder.layers": 2, "encoder.hidden": 96}
+    assert "\nIn common: windows of 100 nt, encoders bert, 2 layers, hidden size 96.\n" in page(small, small)
+    larger = {**small, "encoder.layers": 4, "encoder.hidden": 128}
+    assert "\nIn common: windows of 100 nt, encoders bert.\n" in page(small, larger)
+    given = {**small, "encoder.init": "510nt"}
+    assert "\nIn common: windows of 100 nt, encoders from 510nt.\n" in page(given, given)
+
+
 def test_nothing_in_common_is_said() -> None:
     only = scores_of(0)
     assert "No contrastively pre-trained encoder" in answered([scored(0, 0, only[only.model == "joint"])])

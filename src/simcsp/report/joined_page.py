@@ -50,6 +50,7 @@ def joined_report(
         markdown_table(
             ["run", "variant", "seed"], [[r.name, v, r.seed] for r, v in zip(runs, variants(runs), strict=True)]
         ),
+        _in_common(runs),
         "## Scores",
         _means(scores),
         "Means ± standard deviations over folds and seeds, on the test part of every fold; SCCS and NMI are those of "
@@ -73,11 +74,28 @@ def joined_report(
     return "\n\n".join([*sections, "## What to distrust", markdown_list(of_several_runs(runs, comparisons))]) + "\n"
 
 
+_IN_COMMON = {  # setting → words for its value
+    "data.window": "windows of {} nt",
+    "encoder.init": "encoders from {}",
+    "encoder.architecture": "encoders {}",
+    "encoder.layers": "{} layers",
+    "encoder.hidden": "hidden size {}",
+}
 _HOW = """Differences are paired over folds and seeds; intervals and p are of the corrected resampled t test (Nadeau and
 Bengio 2003) over all pairs, "p of folds" of the same test over folds with the seeds averaged. Both are corrected by
 Holm over all models and variants that are compared with one reference on one metric. Each interval is of its comparison
 alone, and so may leave 0 out where p after Holm, which the words follow, is not below 0.05. d_z is the difference in
 units of its standard deviation over pairs."""
+
+
+def _in_common(runs: Sequence[Scored]) -> str:
+    """The windows and the encoder of all runs; what differs between them is in the names of the variants."""
+    found = {name: {run.settings.get(name) for run in runs} for name in _IN_COMMON}
+    same = {name: next(iter(one)) for name, one in found.items() if len(one) == 1}
+    if same.get("encoder.init"):  # a checkpoint has an architecture of its own
+        same = {name: value for name, value in same.items() if name in {"data.window", "encoder.init"}}
+    words = [_IN_COMMON[name].format(value) for name, value in same.items() if value]
+    return f"In common: {', '.join(words) or 'nothing of windows and encoder'}."
 
 
 def _means(scores: pd.DataFrame) -> str:
