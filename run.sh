@@ -232,6 +232,7 @@ container() { # [check]
   if [[ ${1:-} == check ]]; then
     missing_for_container
   else
+    [[ $# -eq 0 ]] || fail "container takes nothing or \"check\", but was given: $*"
     missing=$(missing_docker)
     [[ -z $missing ]] || fail "there can be no container, because $missing"
     start_container
@@ -263,7 +264,7 @@ open_shell() {
 command=${1:-start}
 [[ $# -eq 0 ]] || shift
 case $command in
-  setup | tensorboard | help) [[ $# -eq 0 ]] || fail "$command takes no arguments, but was given: $*" ;;
+  start | setup | tensorboard | help) [[ $# -eq 0 ]] || fail "$command takes no arguments, but was given: $*" ;;
   demo | experiment | search | study) case " $* " in *" --help "* | *" -h "*) command=help ;; esac ;;
 esac
 case $command in

@@ -57,20 +57,19 @@ def said(folder: Path, text: str, *arguments: str, name: str = "my.yaml") -> str
             "pretrain:\n  contrast:\n    mlm_weight_end: no\n",
             'line 3: pretrain.contrast.mlm_weight_end: "False" is not a number.',
         ),
-        ("search:\n  dropout: [0.1]\n", "line 2: search.dropout: is a list of 2 values."),
+        ("search:\n  dropout: [0.1]\n", "line 2: search.dropout: must be a list of 2 values."),
         ("data:\n  root: 5\n", "line 2: data.root: this is no path; put it in quotes if it is."),
         ("data:\n  simulate:\n    gene: 3\n", "line 3: data.simulate.gene: there is no such key. Did you mean genes?"),
         ("data:\n  simulate:\n    genes: 0\n", "line 3: genes is 0, must be at least 1."),
         ("finetune:\n  learning_rate: fast\n", 'line 2: finetune.learning_rate: "fast" is not a number.'),
         ("compile: perhaps\n", 'line 1: compile: "perhaps" is not true or false.'),
         ("run: 5\n", 'line 1: run: "5" is not text: put it in quotes.'),
-        ("pretrain:\n  lengths: [1, 2, 3]\n", "line 2: pretrain.lengths: is a list of 2 values."),
+        ("pretrain:\n  lengths: [1, 2, 3]\n", "line 2: pretrain.lengths: must be a list of 2 values."),
         ("fintune:\n  epochs: 3\n", "line 2: fintune.epochs: there is no such key. Did you mean finetune.epochs?"),
         ("window: 100\n", "line 1: window: there is no such key. Did you mean data.window?"),
         ("seed: null\n", "line 1: seed: has no value, and needs one."),
         ("seed: 1\nencoder: 5\n", "line 2: encoder: this is no set of keys and values."),
         ("data:\n  simulate: 5\n", "line 2: data.simulate: this is no set of keys and values."),
-        ("encoder:\n  heads: 0\n", "line 2: heads and layers must be above 0."),
         (
             "finetune:\n  initialisations: [baseline, best_scss, bset]\n",
             'line 2: finetune.initialisations: there is no "best_scss" and no "bset"; '
@@ -85,6 +84,7 @@ def test_an_error_names_file_line_and_setting(tmp_path: Path, text: str, sentenc
 def test_no_line_is_named_where_several_may_be_meant(tmp_path: Path) -> None:
     text = "pretrain:\n  baseline: {steps: 5}\n  contrast: {steps: -5}\n"
     assert said(tmp_path, text) == "my.yaml: steps must not be negative."
+    assert said(tmp_path, "encoder:\n  heads: 3\n  layers: 0\n") == "my.yaml: heads and layers must be above 0."
 
 
 def test_of_several_files_the_one_at_fault_is_named(tmp_path: Path) -> None:
@@ -108,6 +108,11 @@ def test_of_several_files_the_one_at_fault_is_named(tmp_path: Path) -> None:
 def test_a_file_is_not_blamed_for_an_override(tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:
     text = f"data:\n  window: 100\n  corpus:\n{SOURCE}"
     assert said(tmp_path, text, *arguments) == f"configuration: {sentence}"
+
+
+def test_a_file_is_not_blamed_where_an_override_of_the_same_section_may_be_meant(tmp_path: Path) -> None:
+    sentence = said(tmp_path, "encoder:\n  hidden: 96\n", "--encoder.heads", "5")
+    assert sentence.startswith("configuration: hidden ")
 
 
 def test_what_is_not_known_of_the_parser_is_left_as_it_is(tmp_path: Path) -> None:

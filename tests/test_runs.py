@@ -138,7 +138,7 @@ def test_files_of_somebody_else_are_refused(tmp_path: Path, look: Look) -> None:
         look(tmp_path, SETTINGS, INPUTS)
     assert str(caught.value) == (
         f"{tmp_path}: holds files that this command did not write (record.json is missing). "
-        "Choose another --output (or --run), or move them away."
+        "Choose another folder (--output, --run or --data.name), or move them away."
     )
     assert names(tmp_path) == {"thesis.tex"}
 
@@ -291,7 +291,12 @@ def test_folders_of_a_run_and_of_prepared_data_lie_in_the_checkout() -> None:
 
 def test_what_to_choose_depends_on_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "ROOT", tmp_path)
-    for folder, name in ((runs.prepared_folder("d"), "--data.name"), (runs.run_folder("r") / "pretrain", "--run")):
+    places = {
+        runs.prepared_folder("d"): "--data.name",
+        runs.run_folder("r") / "pretrain": "--run",
+        tmp_path / "scores": "folder",
+    }
+    for folder, name in places.items():
         half_done(folder)
         with pytest.raises(InputError, match=f"choose another {name}, or delete this folder"):
             open_stage(folder, {"seed": 2}, INPUTS)

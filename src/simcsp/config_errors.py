@@ -31,7 +31,7 @@ _MEANINGS = (  # what the parser says → what is wrong with the setting or opti
     (r"no keys for (?P<key>[\w.]+)", "this is no set of keys and values"),
     (r"Expected a <class '(?P<kind>\w+)'>" + _GOT, "{value} is not {kind}"),
     (r"Expected a typing.Literal\[(?P<choices>.*?)\]" + _GOT, "{value} is not one of {choices}"),
-    (r"Expected a tuple with (?P<number>\d+) elements" + _GOT, "is a list of {number} values"),
+    (r"Expected a tuple with (?P<number>\d+) elements" + _GOT, "must be a list of {number} values"),
     (r"Not a valid subclass of \w+\.?( Got value: (?P<value>.*?))? Sub.*", "{value} is no set of keys and values"),
     (r"Unable to load config '(?P<value>.*?)'.*", "{value} is no set of keys and values"),
     (r"Not of type Path: .*", "this is no path; put it in quotes if it is"),
@@ -91,11 +91,13 @@ def _place(name: str, said: dict[str, str | None], files: Sequence[Path], overri
 
 
 def _place_of_check(text: str, files: Sequence[Path], overrides: Sequence[str]) -> Place | None:
-    """Where the setting is written that a check of ours speaks of first, if that is one place only."""
-    named = re.findall(r"\w+(?:\.\w+)*", text)[:1]
-    names = [name for name in _known() for word in named if f".{name}".endswith(f".{word}")]
-    if any(_overridden(name, overrides) for name in names):
-        return None
+    """Where the setting is written that a check of ours is about, if that is one setting and one place only."""
+    subject = re.split(r"\b(?:must|is|are|has|have|needs?)\b", text, maxsplit=1)[0]
+    words = tuple(f".{word}" for word in re.findall(r"\w+(?:\.\w+)*", subject))
+    names = [name for name in _known() if f".{name}".endswith(words)]
+    sections = {name.rpartition(".")[0] for name in names}
+    if len({name.rpartition(".")[2] for name in names}) > 1 or any(_overridden(one, overrides) for one in sections):
+        return None  # another setting of the check may be at fault
     for file in reversed(files):
         found = [place for name in names for place in places(file, name) if place.text is not None]
         if found:

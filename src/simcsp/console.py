@@ -67,7 +67,7 @@ def _is_unread(stream: TextIO) -> bool:
 
 
 def say(message: str) -> None:
-    """Print one line of news, also while a progress bar is shown."""
+    """Print news, also while a progress bar is shown."""
     if not _NEWS:
         return
     tqdm.write(message, file=sys.stdout)

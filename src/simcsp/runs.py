@@ -102,7 +102,7 @@ def open_stage(folder: Path, settings: dict[str, Any], inputs: dict[str, str]) -
     if (state := _state(folder)) is State.NEW:
         write_json(folder / RECORD, {**wanted, "environment": environment()})
     else:
-        _refuse_others(folder, wanted, _another(folder))
+        _refuse_others(folder, wanted, _hint(folder))
     return state
 
 
@@ -115,9 +115,7 @@ def peek_stage(folder: Path, settings: dict[str, Any], inputs: dict[str, str]) -
         InputError: as :func:`open_stage` does.
     """
     if (state := _state(folder)) is not State.NEW:
-        _refuse_others(
-            folder, _wanted(settings, read_json(folder / RECORD).get("inputs", {}) | inputs), _another(folder)
-        )
+        _refuse_others(folder, _wanted(settings, read_json(folder / RECORD).get("inputs", {}) | inputs), _hint(folder))
     return state
 
 
@@ -220,15 +218,18 @@ def _state(folder: Path) -> State:
     if not (folder / RECORD).exists():
         raise InputError(
             f"holds files that this command did not write ({RECORD} is missing)", path=folder,
-            hint="Choose another --output (or --run), or move them away",
+            hint="Choose another folder (--output, --run or --data.name), or move them away",
         )  # fmt: skip
     return State.FINISHED if (folder / DONE).exists() else State.UNFINISHED
 
 
-def _another(folder: Path) -> str:
+def _hint(folder: Path) -> str:
     """What to do about a folder that holds other output than that which is to be written."""
-    name = "--data.name" if folder.parent == prepared_folder("x").parent else "--run"
-    return f"Give the settings that it was made with, choose another {name}, or delete this folder"
+    if folder.is_relative_to(ROOT / "runs"):
+        another = "another --run"
+    else:
+        another = "another --data.name" if folder.is_relative_to(ROOT / "data" / "prepared") else "another folder"
+    return f"Give the settings that it was made with, choose {another}, or delete this folder"
 
 
 def _refuse_others(folder: Path, wanted: dict[str, Any], hint: str) -> None:

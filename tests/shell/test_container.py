@@ -151,6 +151,12 @@ def test_container_that_cannot_be_had_is_one_sentence(
     assert (checked.returncode, checked.stdout) == (0, f"{reason}\n")
 
 
+def test_container_that_is_mistyped_starts_nothing(gpu_machine: Machine) -> None:
+    done = gpu_machine.bash("run.sh", "container", "chekc")
+    assert (done.returncode, done.stderr) == (1, 'run.sh: container takes nothing or "check", but was given: chekc.\n')
+    assert gpu_machine.calls("docker") == []
+
+
 def test_check_of_the_container_starts_nothing(gpu_machine: Machine) -> None:
     checked = gpu_machine.bash("run.sh", "container", "check")
     assert (checked.returncode, checked.stdout.strip()) == (0, "")

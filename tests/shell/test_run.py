@@ -39,7 +39,7 @@ def test_help_behind_a_command_is_the_usage_and_runs_nothing(machine: Machine, c
     assert machine.calls() == []
 
 
-@pytest.mark.parametrize("command", ["setup", "tensorboard"])
+@pytest.mark.parametrize("command", ["start", "setup", "tensorboard"])
 def test_what_takes_no_arguments_refuses_them(machine: Machine, command: str) -> None:
     done = machine.bash("run.sh", command, "--port", "7007")
     assert (done.returncode, done.stderr) == (1, f"run.sh: {command} takes no arguments, but was given: --port 7007.\n")

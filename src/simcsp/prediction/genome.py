@@ -80,8 +80,8 @@ def score_genome(genome: Genome, ensemble: Ensemble, options: GenomeOptions, fol
     say(f"predict: {called.read:,} sites called at probability {threshold:.4f}; {rate:,.0f} nt/s")
     if candidates.read and not called.read:
         option = "--least" if options.least > threshold else "--threshold"
-        say(f"predict: for sites to be called, choose a lower {option} (column 5 of {SITES} is 1000 × probability)")
-        say("    and another --output")
+        lower = f"a lower {option} (column 5 of {SITES} is 1000 × probability) and another --output"
+        say(f"predict: for sites to be called, choose {lower}")
     if options.threshold is None:
         say(
             f"predict: expected there, if {options.site_fraction:g} of the candidates are sites: precision "

@@ -19,7 +19,7 @@ from simcsp.report.tables import fold_scores
 
 METRICS = ("f1", "auroc", "sccs", "nmi")
 _LABELS = "finetune.labels"
-_WINDOWS = ("data.windows", "data.window", "data.simulate")  # settings that say which windows are scored
+_WINDOWS = ("data.window", "data.simulate")  # how settings begin that say which windows are scored
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ def require_same_windows(runs: Sequence[Scored]) -> None:
     """
     first, *others = runs
     for run in others:
-        for name in _WINDOWS:
-            if run.settings.get(name) != first.settings.get(name):
+        for name in sorted({*first.settings, *run.settings}):
+            if name.startswith(_WINDOWS) and run.settings.get(name) != first.settings.get(name):
                 raise InputError(
                     f"the runs {first.name} and {run.name} are of different windows ({name} differs), so their scores "
                     "cannot be compared",

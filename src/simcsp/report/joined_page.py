@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from simcsp.config import EncoderConfig
 from simcsp.report.answer import answer
 from simcsp.report.comparisons import NAMES, Comparison, comparison_table
 from simcsp.report.distrust import of_several_runs
@@ -92,7 +93,9 @@ def _in_common(runs: Sequence[Scored]) -> str:
     """The windows and the encoder of all runs; what differs between them is in the names of the variants."""
     found = {name: {run.settings.get(name) for run in runs} for name in _IN_COMMON}
     same = {name: next(iter(one)) for name, one in found.items() if len(one) == 1}
-    if same.get("encoder.init"):  # a checkpoint has an architecture of its own
+    if same.get("encoder.init") == EncoderConfig().init:
+        del same["encoder.init"]
+    else:  # a checkpoint has an architecture of its own
         same = {name: value for name, value in same.items() if name in {"data.window", "encoder.init"}}
     words = [_IN_COMMON[name].format(value) for name, value in same.items() if value]
     return f"In common: {', '.join(words) or 'nothing of windows and encoder'}."

@@ -105,8 +105,8 @@ def train(
     """
     training = _Training(objective, measure, plan, folder, accelerator)
     skip(bar, training.progress.step)
-    if not bar.disable and 0 < training.progress.step < plan.steps:
-        say(f"{bar.desc}: goes on from step {training.progress.step:,}")
+    if not bar.disable and bar.desc and training.progress.step and not training.is_over():
+        say(f"{bar.desc.removesuffix(': ')}: goes on from step {training.progress.step:,}")
     with (
         _log_of_main_process(folder, training.progress.step, accelerator) as log,
         stop_requests(accelerator) as stop_requested,
@@ -115,6 +115,7 @@ def train(
         if training.progress.step == 0:
             bar.set_postfix_str("measuring")
             training.measure_and_select(log)
+            bar.set_postfix_str("", refresh=False)
             bar.unpause()  # what is measured before the first step is not the pace of the others
         training.meter.restart()
         while not training.is_over():
