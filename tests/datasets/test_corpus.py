@@ -111,7 +111,7 @@ def test_genes_are_stored_as_they_are_transcribed(mini_genome: "MiniGenome", tmp
         (10, 55, "+"),
         (65, 110, "-"),
     ]
-    assert [tally.what for tally in tallies] == ["nucleotides", "transcripts", "introns", "contigs"]
+    assert [tally.what for tally in tallies] == ["nucleotides of genes", "transcripts", "introns", "contigs"]
 
 
 def test_gaps_in_a_gene_of_the_reverse_strand_keep_the_coordinates_of_the_contig(tmp_path: Path) -> None:
