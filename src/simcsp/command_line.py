@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import jsonargparse
 
-from simcsp.config import RunConfig
+from simcsp.config import RunConfig, section_in
 from simcsp.config_errors import explained
 from simcsp.config_file import read_settings
 from simcsp.errors import InputError
@@ -109,7 +109,7 @@ def _entries() -> Iterator[str]:
 
 def _optional_sections(cls: type, prefix: str = "") -> Iterator[tuple[str, type]]:
     for f in dataclasses.fields(cls):
-        part = _dataclass_in(f.type)
+        part = section_in(f.type)
         if part is not None and part is f.type:
             yield from _optional_sections(part, f"{prefix}{f.name}.")
         elif part is not None:
@@ -168,16 +168,10 @@ def _base_of(path: Path) -> Path | None:
 def _unset(cls: type, settings: jsonargparse.Namespace, prefix: str = "") -> Iterator[str]:
     """What is to be said of settings that are null, and of sections that are none: the parser lets both pass."""
     for f in (f for f in dataclasses.fields(cls) if f.name in settings):
-        name, value, part = prefix + f.name, settings[f.name], _dataclass_in(f.type)
+        name, value, part = prefix + f.name, settings[f.name], section_in(f.type)
         if value is None:
             yield from () if type(None) in get_args(f.type) else (f"no value for {name}",)
         elif part is not None:
             for item in value if isinstance(value, tuple) else (value,):
                 section = isinstance(item, jsonargparse.Namespace)
                 yield from _unset(part, item, f"{name}.") if section else (f"no keys for {name}",)
-
-
-def _dataclass_in(annotation: Any) -> type | None:
-    """The dataclass that an annotation is or mentions, as in ``tuple[WindowSource, ...]``."""
-    parts = (annotation, *get_args(annotation))
-    return next((part for part in parts if isinstance(part, type) and dataclasses.is_dataclass(part)), None)

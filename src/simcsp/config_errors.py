@@ -5,9 +5,8 @@ import difflib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import get_args
 
-from simcsp.config import RunConfig
+from simcsp.config import RunConfig, section_in
 from simcsp.config_file import Place, places
 from simcsp.errors import InputError
 
@@ -129,6 +128,5 @@ def _known(cls: type = RunConfig, prefix: str = "") -> Iterator[str]:
     """Dotted names of all settings, those of entries of lists and of sections that may be null included."""
     for f in dataclasses.fields(cls):
         yield prefix + f.name
-        for part in (f.type, *get_args(f.type)):
-            if isinstance(part, type) and dataclasses.is_dataclass(part):
-                yield from _known(part, f"{prefix}{f.name}.")
+        if (part := section_in(f.type)) is not None:
+            yield from _known(part, f"{prefix}{f.name}.")

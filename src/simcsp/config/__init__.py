@@ -17,7 +17,7 @@ from simcsp.config.data import (
     WindowSource,
 )
 from simcsp.config.experiments import BudgetConfig, PublishedConfig, SearchConfig, StudyConfig
-from simcsp.config.run import RunConfig, as_plain
+from simcsp.config.run import RunConfig, as_plain, section_in
 from simcsp.config.stages import (
     CNN,
     PRETRAINED,
@@ -58,4 +58,5 @@ __all__ = [
     "ViewConfig",
     "WindowSource",
     "as_plain",
+    "section_in",
 ]

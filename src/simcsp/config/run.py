@@ -3,7 +3,7 @@
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from simcsp.config.checks import SEEDS, require, require_folder_name
 from simcsp.config.data import DataConfig, SplitConfig
@@ -114,6 +114,12 @@ class RunConfig:
         """Tokens of the longest window that the encoder will see, with ``[CLS]`` and ``[SEP]``, once or twice."""
         lengths: tuple[int, ...] = self.pretrain.lengths or ()
         return max((self.data.window, *lengths)) + (4 if self.published.doubled_special_tokens else 2)
+
+
+def section_in(annotation: Any) -> type | None:
+    """The dataclass that the annotation of a setting is or mentions, as in ``tuple[WindowSource, ...]``."""
+    parts = (annotation, *get_args(annotation))
+    return next((part for part in parts if isinstance(part, type) and dataclasses.is_dataclass(part)), None)
 
 
 def as_plain(config: Any) -> Any:

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from simcsp.config import CNN
+from simcsp.config import CNN, YARDSTICK
 from simcsp.metrics.significance import Interval, corrected_t_test, detectable_difference, effect_size, holm
 from simcsp.report.figures import TITLES
 from simcsp.report.markdown import markdown_table
 
 NAMES = {"f1": "F1", "auroc": "AUROC", "average_precision": "average precision", "sccs": "SCCS", "nmi": "NMI"}
 BASELINE, CONTROL = "baseline", "mlm_control"
-REFERENCES = (BASELINE, CONTROL, "random", CNN, "logistic_regression")  # what models are compared with, if it is there
+REFERENCES = (BASELINE, CONTROL, "random", CNN, YARDSTICK)  # what models are compared with, if it is there
 ALPHA = 0.05
 ONE_RUN = "this run"  # the variant of scores that are of one run
 

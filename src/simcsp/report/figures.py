@@ -16,7 +16,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from simcsp.config import CNN
+from simcsp.config import CNN, YARDSTICK
 from simcsp.report.layout import umap_layout
 from simcsp.sequence.sites import ACCEPTOR, DONOR, window_name
 
@@ -33,7 +33,7 @@ COLOURS = {
     "joint": RED,
     "supervised": MAROON,
     CNN: "#404040",
-    "logistic_regression": BLACK,
+    YARDSTICK: BLACK,
 }
 TITLES = {
     "baseline": "BASELINE",
@@ -44,14 +44,14 @@ TITLES = {
     "joint": "joint MLM + SimCSP",
     "supervised": "supervised SimCSP",
     CNN: "dilated CNN",
-    "logistic_regression": "logistic regression",
+    YARDSTICK: "logistic regression",
 }
 CLASSES = {"decoy GT": SKY, "donor": BLUE, "decoy AG": ORANGE, "acceptor": RED}  # of windows
 LAYER_SCORES = {"sccs": "SCCS", "nmi": "NMI", "probe_auroc": "linear probe, AUROC"}
 _TENSORBOARD = (3.5, 3.5)
 _FEW = 8  # models whose names have room side by side
 _MARKERS = {DONOR: "o", ACCEPTOR: "^"}
-_LINES = {"logistic_regression": "--", CNN: ":", "random": "-."}  # of what is not pre-trained
+_LINES = {YARDSTICK: "--", CNN: ":", "random": "-."}  # of what is not pre-trained
 
 mpl.rcParams.update(
     {
