@@ -67,7 +67,7 @@ def compared() -> Callable[..., Comparison]:
     def make(model: str, difference: float, p: float, reference: str = "baseline", variant: str = "v") -> Comparison:
         return Comparison(
             variant=variant, reference=reference, model=model, metric="f1", pairs=5, difference=difference,
-            low=difference - 0.01, high=difference + 0.01, p=p, p_folds=p, effect=1.0, detectable=0.023, p_holm=p,
+            low=difference - 0.01, high=difference + 0.01, p=p, effect=1.0, detectable=0.023, p_holm=p,
         )  # fmt: skip
 
     return make

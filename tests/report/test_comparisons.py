@@ -21,7 +21,7 @@ from simcsp.report.tables import CLASSIFICATION, fold_scores
 
 BETTER = Comparison(
     variant="this run", reference="baseline", model="best_sccs", metric="f1", pairs=3, difference=0.03, low=0.01,
-    high=0.05, p=0.01, p_folds=0.01, effect=3.0, detectable=0.0152, p_holm=0.03, p_folds_holm=0.03,
+    high=0.05, p=0.01, effect=3.0, detectable=0.0152, p_holm=0.03,
 )  # fmt: skip
 
 
@@ -68,6 +68,15 @@ def test_p_values_are_corrected_over_the_models_of_one_metric(scores: pd.DataFra
     expected = np.maximum.accumulate([(4 - rank) * c.p for rank, c in enumerate(order)]).clip(max=1)
     assert [c.p_holm for c in order] == pytest.approx(list(expected))
     assert order[0].model == "random"
+
+
+def test_one_checkpoint_under_two_names_is_one_comparison(scores: pd.DataFrame) -> None:
+    alone = {c.model: c for c in against_baseline(fold_scores(scores), RATIO) if c.metric == "f1"}
+    twin = scores[scores.model == "best_sccs"].assign(model="twin")
+    found = {c.model: c for c in against_baseline(fold_scores(pd.concat([scores, twin])), RATIO) if c.metric == "f1"}
+    assert found["twin"] == replace(found["best_sccs"], model="twin")
+    del found["twin"]
+    assert found == alone
 
 
 def test_folds_are_paired_by_name_and_not_by_place(scores: pd.DataFrame) -> None:
@@ -117,8 +126,8 @@ def test_files_keep_their_columns(scores: pd.DataFrame) -> None:
         "model", "metric", "difference", "interval", "p", "p_holm", "detectable", "effect", "windows",
     ]  # fmt: skip
     assert list(as_frame(found)) == list(as_frame([])) == [
-        "variant", "reference", "model", "metric", "pairs", "difference", "low", "high", "p", "p_folds", "effect",
-        "detectable", "p_holm", "p_folds_holm",
+        "variant", "reference", "model", "metric", "pairs", "difference", "low", "high", "p", "effect", "detectable",
+        "p_holm",
     ]  # fmt: skip
 
 

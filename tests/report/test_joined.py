@@ -1,5 +1,6 @@
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ DIFFERENCES = ((0.03, 0.02), (0.04, 0.05))  # joint minus control: seeds × fold
 
 def scored(labels: int, seed: int, scores: pd.DataFrame, **settings: Any) -> Scored:
     kept = {"finetune.labels": labels, "finetune.epochs": 5 if labels else 1, "pretrain.also": RECIPES, **settings}
-    return Scored(f"run-{seed}-{labels}", seed, kept, scores, transfer_of(scores), RATIO)
+    return Scored(f"run-{seed}-{labels}", seed, kept, scores, transfer_of(scores), RATIO, split_seed=seed)
 
 
 def scores_of(seed: int, shift: float = 0.0) -> pd.DataFrame:
@@ -91,10 +92,10 @@ def test_runs_of_different_windows_are_not_compared(name: str) -> None:
         require_same_windows([one, same, other])
 
 
-def test_scores_are_by_variant_model_seed_and_fold() -> None:
+def test_scores_are_by_variant_model_seed_split_and_fold() -> None:
     table = joined_scores(RUNS)
-    assert table.loc[("all labels", "joint", 1, "0"), "f1"] == pytest.approx(0.82 + 0.04)
-    assert table.loc[("200 labels", "joint", 1, "0"), "f1"] == pytest.approx(0.82 + 0.14)
+    assert table.loc[("all labels", "joint", 1, 1, "0"), "f1"] == pytest.approx(0.82 + 0.04)
+    assert table.loc[("200 labels", "joint", 1, 1, "0"), "f1"] == pytest.approx(0.82 + 0.14)
     assert len(table) == 2 * 3 * 2 * 2
 
 
@@ -107,15 +108,31 @@ def test_comparison_is_the_corrected_t_test_over_folds_and_seeds_worked_by_hand(
     assert (found.pairs, found.difference) == (4, pytest.approx(0.035))
     assert found.p == pytest.approx(2 * stats.t(3).sf(0.035 / error))
     assert (found.low, found.high) == pytest.approx(stats.t(3, 0.035, error).interval(0.95))
-    over_folds = [(0.03 + 0.04) / 2, (0.02 + 0.05) / 2]
-    assert over_folds == pytest.approx([0.035, 0.035])
-    assert found.p_folds < 1e-6  # both folds agree to the last bit but one
     family = rows.p.to_numpy()
     assert len(family) == 4  # two models in two variants
     order = np.argsort(family)
     expected = np.empty(4)
     expected[order] = np.maximum.accumulate(family[order] * np.arange(4, 0, -1)).clip(max=1)
     assert rows.p_holm.to_numpy() == pytest.approx(expected)
+
+
+def test_seeds_that_share_a_split_are_averaged_within_each_fold() -> None:
+    """Means of 0.03 and 0.045, and of 0.02 and 0.05: 0.0375 and 0.035, one degree of freedom."""
+    later = scores_of(1)
+    later.loc[(later.model == "joint") & (later.fold == "0") & (later.metric == "f1"), "value"] += 0.005
+    runs = [replace(scored(0, seed, table), split_seed=7) for seed, table in ((0, scores_of(0)), (1, later))]
+    (found,) = (c for c in compared(joined_scores(runs), ["f1"]) if (c.model, c.reference) == ("joint", "mlm_control"))
+    error = math.sqrt((1 / 2 + RATIO) * np.var([0.0375, 0.035], ddof=1))
+    assert found.pairs == 2
+    assert found.difference == pytest.approx(0.03625)
+    assert found.p == pytest.approx(2 * stats.t(1).sf(0.03625 / error))
+
+
+def test_a_seed_without_a_score_is_not_averaged_away() -> None:
+    lacking = scores_of(1)
+    lacking.loc[(lacking.model == "joint") & (lacking.fold == "0") & (lacking.metric == "sccs"), "value"] = math.nan
+    runs = [replace(scored(0, seed, table), split_seed=7) for seed, table in ((0, scores_of(0)), (1, lacking))]
+    assert "joint" not in {c.model for c in compared(joined_scores(runs), ["sccs"])}
 
 
 def test_models_without_a_metric_and_references_that_are_absent_are_left_out() -> None:

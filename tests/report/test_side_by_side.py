@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from simcsp import runs, storage
-from simcsp.config import RunConfig, as_plain
+from simcsp.config import RunConfig, SplitConfig, as_plain
 from simcsp.errors import InputError
 from simcsp.metrics.significance import corrected_t_test
 from simcsp.report.side_by_side import (
@@ -28,14 +28,16 @@ def write_run(root: Path, name: str, scores: pd.DataFrame, **settings: object) -
 
 @pytest.fixture
 def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scores: pd.DataFrame) -> list[str]:
-    """Two runs of the same windows that share pre-training and differ in their seed, and one with its own."""
+    """Two runs of the same windows that share pre-training and differ in seed and split, and one with its own."""
     monkeypatch.setattr(runs, "ROOT", tmp_path)
     storage.write_json(
         tmp_path / "data/prepared/demo/manifest.json",
         {"split": {"windows per part": [100] * 11}, "exposure": {"windows": 3, "of": 4}},
     )
     write_run(tmp_path, "one", scores)
-    write_run(tmp_path, "two", scores.assign(value=scores.value - 0.1), seed=1, pretrained="one")
+    write_run(
+        tmp_path, "two", scores.assign(value=scores.value - 0.1), seed=1, split=SplitConfig(seed=1), pretrained="one"
+    )
     write_run(tmp_path, "other", scores, seed=2)
     for name, shift in (("one", 0.0), ("other", 0.3)):
         for phase in ("baseline", "contrast"):
@@ -102,7 +104,7 @@ def test_phases_follow_each_other_and_shared_pretraining_is_one_curve(names: lis
 def test_differences_are_those_of_the_report_in_words(names: list[str]) -> None:
     table = differences(read_runs(names))
     assert table.runs.unique().tolist() == ["all runs"]
-    assert table.pairs.unique().tolist() == [6]  # three folds of two seeds
+    assert table.pairs.unique().tolist() == [6]  # three folds of two splits
     best = table[table.model == "BEST_SCCS"].iloc[0]
     assert best["F1 − BASELINE"] == "+0.0300"
     # Differences 0.03, 0.02, 0.04 twice: variance 8e-5, t = 0.03 / sqrt((1/6 + 2/7) · 8e-5) = 4.99 on 5 degrees.

@@ -1,4 +1,4 @@
-"""Models against others, paired over folds and seeds, with the test that a difference needs; and the table of it."""
+"""Models against others, paired over folds and splits, with the test that a difference needs; and the table of it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,25 +22,24 @@ ONE_RUN = "this run"  # the variant of scores that are of one run
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """One model against a reference on one metric, paired over folds and seeds.
+    """One model against a reference on one metric, paired over folds and splits.
 
     Attributes:
         variant: of the runs, where several are compared.
         reference: what the model is compared with.
         model: the other one.
         metric: which score.
-        pairs: folds × seeds.
+        pairs: folds of different splits; seeds that share a split are averaged within each fold.
         difference: mean over pairs of model minus reference.
         low: of the 95 % interval of the mean difference (Nadeau and Bengio 2003).
         high: likewise.
         p: of the corrected resampled t test.
-        p_folds: the same over folds with the seeds averaged.
         effect: Cohen's d_z, the difference in units of its standard deviation over pairs; infinite where all pairs
             differ by the same.
         detectable: smallest difference that this test would have found in 4 of 5 repetitions, at the level that
             the smallest of Holm's p values has to reach.
-        p_holm: p after Holm's correction over all comparisons with the reference on this metric.
-        p_folds_holm: p_folds, likewise.
+        p_holm: p after Holm's correction over all comparisons with the reference on this metric; models that score
+            alike in every fold, as BEST_SCCS and BEST_NMI do where they are one checkpoint, are one comparison.
         windows: 95 % bootstrap interval over test windows; none where predictions are not resampled (all but F1).
     """
 
@@ -53,11 +52,9 @@ class Comparison:
     low: float
     high: float
     p: float
-    p_folds: float
     effect: float
     detectable: float
     p_holm: float = float("nan")
-    p_folds_holm: float = float("nan")
     windows: tuple[float, float] | None = None
 
 
@@ -72,7 +69,7 @@ def compare(
     A model, or a reference, that lacks a metric in any fold is left out on that metric: the yardstick embeds nothing.
 
     Args:
-        scores: index (variant, model, seed, fold), one column per metric.
+        scores: index (variant, model, seed, split, fold), one column per metric.
         test_to_train: variant → test windows per training window of a fold, which the corrected test allows for.
         metrics: to compare.
         references: models that all others are compared with, where they are among them.
@@ -81,12 +78,11 @@ def compare(
     for metric in metrics:
         for reference in references:
             family = list(_pairs(scores, reference, metric))
-            tests = [_test(one, test_to_train[one.variant], reference, metric, len(family)) for one in family]
-            corrected = [holm(np.array([getattr(test, p) for test in tests])) for p in ("p", "p_folds")]
-            found += [
-                replace(test, p_holm=float(p), p_folds_holm=float(p_folds))
-                for test, p, p_folds in zip(tests, *corrected, strict=True)
-            ]
+            same = _same_differences(family)
+            distinct = len(set(same))
+            tests = [_test(one, test_to_train[one.variant], reference, metric, distinct) for one in family]
+            corrected = holm(np.array([tests[same.index(number)].p for number in range(distinct)]))
+            found += [replace(test, p_holm=float(corrected[k])) for test, k in zip(tests, same, strict=True)]
     return found
 
 
@@ -107,8 +103,8 @@ def against_baseline(
 
 def of_one_run(table: pd.DataFrame) -> pd.DataFrame:
     """Scores of one run, index (model, fold), as :func:`compare` takes them."""
-    scores = table.assign(variant=ONE_RUN, seed=0).set_index(["variant", "seed"], append=True)
-    return scores.reorder_levels(["variant", "model", "seed", "fold"])
+    scores = table.assign(variant=ONE_RUN, seed=0, split=0).set_index(["variant", "seed", "split"], append=True)
+    return scores.reorder_levels(["variant", "model", "seed", "split", "fold"])
 
 
 def as_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
@@ -137,7 +133,6 @@ def comparison_table(comparisons: Sequence[Comparison]) -> str:
         "d_z": [f"{c.effect:+.2f}".replace("inf", "∞") for c in comparisons],
         "p": [f"{c.p:.2g}" for c in comparisons],
         "p (Holm)": [f"{c.p_holm:.2g}" for c in comparisons],
-        "p of folds (Holm)": [f"{c.p_folds_holm:.2g}" for c in comparisons],
         "would have been seen": [f"{c.detectable:.4f}" for c in comparisons],
         "in words": [verdict(c) for c in comparisons],
     }
@@ -145,8 +140,6 @@ def comparison_table(comparisons: Sequence[Comparison]) -> str:
         del columns["variant"]
     if set(columns["over windows"]) == {"–"}:
         del columns["over windows"]
-    if columns["p of folds (Holm)"] == columns["p (Holm)"]:
-        del columns["p of folds (Holm)"]
     return markdown_table(list(columns), list(zip(*columns.values(), strict=True)))
 
 
@@ -181,7 +174,7 @@ def interval(low: float, high: float) -> str:
 
 
 class _Pairs(NamedTuple):
-    """Differences of one model from a reference, by (seed, fold)."""
+    """Differences of one model from a reference, by (split, fold)."""
 
     variant: str
     model: str
@@ -195,14 +188,20 @@ def _pairs(scores: pd.DataFrame, reference: str, metric: str) -> Iterator[_Pairs
         models = list(dict.fromkeys(table.index.get_level_values("model")))
         for model in models if reference in models else ():
             differences = table.loc[model] - table.loc[reference]
-            if model != reference and np.isfinite(differences.to_numpy(dtype=float)).all() and len(differences) > 1:
-                yield _Pairs(variant, model, differences)
+            of_folds = differences.groupby(level=["split", "fold"]).mean()
+            if model != reference and np.isfinite(differences.to_numpy(dtype=float)).all() and len(of_folds) > 1:
+                yield _Pairs(variant, model, of_folds)
+
+
+def _same_differences(family: Iterable[_Pairs]) -> list[int]:
+    """A number per comparison, from 0 on, which those share that differ from the reference by the same everywhere."""
+    numbers: dict[tuple[str, bytes], int] = {}
+    return [numbers.setdefault((one.variant, one.differences.to_numpy().tobytes()), len(numbers)) for one in family]
 
 
 def _test(pairs: _Pairs, ratio: float, reference: str, metric: str, family: int) -> Comparison:
     values: NDArray[np.float64] = pairs.differences.to_numpy(dtype=np.float64)
     test = corrected_t_test(values, ratio)
-    of_folds = pairs.differences.groupby(level="fold").mean().to_numpy(dtype=np.float64)
     return Comparison(
         variant=pairs.variant,
         reference=reference,
@@ -213,7 +212,6 @@ def _test(pairs: _Pairs, ratio: float, reference: str, metric: str, family: int)
         low=float(test.interval[0]),
         high=float(test.interval[1]),
         p=test.p_value,
-        p_folds=corrected_t_test(of_folds, ratio).p_value if of_folds.size > 1 else float("nan"),
         effect=effect_size(values),
         detectable=detectable_difference(values, ratio, alpha=ALPHA / family),
     )

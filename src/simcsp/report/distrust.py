@@ -55,8 +55,8 @@ def of_several_runs(runs: Sequence[Scored], comparisons: Sequence[Comparison]) -
         yield "All runs have one seed: how much another one would change is in no interval."
     elif len({split for _, split in splits}) < len(seeds):
         yield (
-            "Seeds share a split, so they share test windows, and p over folds × seeds is too small: read that of "
-            "folds alone, with the seeds averaged."
+            "Seeds share a split, so they share test windows: they were averaged within each fold, and tests have no "
+            "more pairs for them."
         )
     if not any(c.reference == CONTROL for c in comparisons):
         yield (

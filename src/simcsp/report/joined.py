@@ -1,9 +1,9 @@
 """Several runs in one table: scores of each model at every number of labels, by seed and fold.
 
 Runs belong together if they differ in nothing but their seed and what a *variant* says: the number of labels, layers
-removed, and so on. Within a variant a pair is one fold of one seed. Where seeds split the windows anew (src/compare.py
+removed, and so on. Within a variant a pair is one fold of one split. Where seeds split the windows anew (src/compare.py
 plans it so), folds × seeds are the repeated cross-validation that the corrected test is meant for (Bouckaert & Frank
-2004); where they share a split, the test over folds alone, seeds averaged, is the one to read.
+2004); where they share a split, they share test windows, and are averaged within each fold.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ class Scored:
         scores: as the evaluation wrote them.
         transfer: scores on other species, likewise; none if there are none.
         test_to_train: test windows per training window of a fold.
-        split_seed: of the split into parts.
+        split_seed: of the split into parts, which is what runs of one number share.
         exposed: share of the windows that pre-training has read, without their labels.
         simulated: whether the genomes are simulated.
     """
@@ -115,12 +115,12 @@ def contrastive_models(settings: Iterable[Mapping[str, Any]]) -> tuple[set[str],
 
 
 def joined_scores(runs: Sequence[Scored]) -> pd.DataFrame:
-    """Test scores of all runs: index (variant, model, seed, fold), one column per metric."""
+    """Test scores of all runs: index (variant, model, seed, split, fold), one column per metric."""
     parts = []
     for run, variant in zip(runs, variants(runs), strict=True):
         table = fold_scores(run.scores).reset_index()
-        parts.append(table.assign(variant=variant, seed=run.seed))
-    return pd.concat(parts).set_index(["variant", "model", "seed", "fold"])
+        parts.append(table.assign(variant=variant, seed=run.seed, split=run.split_seed))
+    return pd.concat(parts).set_index(["variant", "model", "seed", "split", "fold"])
 
 
 def joined_transfer(runs: Sequence[Scored]) -> pd.DataFrame:

@@ -82,11 +82,11 @@ _IN_COMMON = {  # setting → words for its value
     "encoder.layers": "{} layers",
     "encoder.hidden": "hidden size {}",
 }
-_HOW = """Differences are paired over folds and seeds; intervals and p are of the corrected resampled t test (Nadeau and
-Bengio 2003) over all pairs, "p of folds" of the same test over folds with the seeds averaged. Both are corrected by
-Holm over all models and variants that are compared with one reference on one metric. Each interval is of its comparison
-alone, and so may leave 0 out where p after Holm, which the words follow, is not below 0.05. d_z is the difference in
-units of its standard deviation over pairs."""
+_HOW = """Differences are paired over folds and splits, with the seeds of one split averaged; intervals and p are of the
+corrected resampled t test (Nadeau and Bengio 2003). p is corrected by Holm over all models and variants that are
+compared with one reference on one metric. Each interval is of its comparison alone, and so may leave 0 out where p
+after Holm, which the words follow, is not below 0.05. d_z is the difference in units of its standard deviation over
+pairs."""
 
 
 def _in_common(runs: Sequence[Scored]) -> str:

@@ -114,7 +114,7 @@ def pretraining_figure(names: Sequence[str]) -> Figure:
 
 
 def differences(scored: Sequence[Scored], reference: str = "baseline", metric: str = "f1") -> pd.DataFrame:
-    """Every model against one of its own runs, paired over folds and seeds, in the words of the report.
+    """Every model against one of its own runs, paired over folds and splits, in the words of the report.
 
     Runs that differ in nothing but the seed are tested together.
     """
