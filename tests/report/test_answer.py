@@ -49,4 +49,4 @@ def test_every_variant_has_a_line_and_labels_are_named(compared: Compared) -> No
     rows.append(compared("supervised", 0.3, 0.01, "mlm_control", "all labels"))
     lines = said(*rows).splitlines()
     assert [line.split(":")[0] for line in lines[2:]] == ["- 200 labels", "- all labels", "- all labels"]
-    assert lines[-1].endswith("It saw labels of its own in pre-training.")
+    assert lines[-1].endswith("It saw labelled or orthologous sites of its own in pre-training.")

@@ -88,7 +88,7 @@ def test_a_control_that_was_fine_tuned_settles_the_matter_of_steps(compared: Com
     with_control = "\n".join(of_run(config, MANIFEST, (), [*rows, compared("best_sccs", 0.0, 0.5, "mlm_control")]))
     assert "no control with as many steps" in without
     assert "no control" not in with_control
-    assert "supervised SimCSP saw labels in pre-training" in with_control
+    assert "supervised SimCSP saw labelled or orthologous sites in pre-training" in with_control
 
 
 def test_seeds_that_share_a_split_are_named(compared: Compared) -> None:

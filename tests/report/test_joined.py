@@ -196,7 +196,7 @@ def test_the_answer_is_of_contrast_without_labels_and_names_the_others_apart() -
     said = answered(runs, ["f1"])
     assert "help?** Yes: rising, the best of 2, against MLM control, F1 +0.0203" in said
     assert ". Yes: supervised SimCSP against MLM control, F1 +0.3003" in said
-    assert said.endswith("It saw labels of its own in pre-training.")
+    assert said.endswith("It saw labelled or orthologous sites of its own in pre-training.")
     assert said.count("against") == 2
     only = scores[scores.model.isin(["mlm_control", "baseline-400"])]
     assert "No contrastively pre-trained encoder" in answered([scored(0, 0, only)], ["f1"])

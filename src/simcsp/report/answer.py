@@ -11,12 +11,13 @@ QUESTION = "Does contrastive pre-training help?"
 def answer(comparisons: Sequence[Comparison], without: Iterable[str], labelled: Iterable[str]) -> str:
     """The best contrastive recipe against the compute-matched control, or BASELINE where there is none, on F1.
 
-    Recipes that saw labels of their own are named apart: they may be better for the labels, and not for the contrast.
+    Recipes that saw labelled or orthologous sites of their own are named apart: they may be better for those, and not
+    for the contrast.
 
     Args:
         comparisons: of one run or several.
-        without: models that were pre-trained with SimCSP and no labels.
-        labelled: models that were pre-trained with SimCSP and labels.
+        without: models that were pre-trained with SimCSP on windows alone.
+        labelled: models that were pre-trained with SimCSP on labelled or orthologous sites.
 
     Returns:
         A paragraph for one variant, a list for several.
@@ -26,7 +27,10 @@ def answer(comparisons: Sequence[Comparison], without: Iterable[str], labelled: 
     against = [c for c in f1 if found and c.reference == found[0]]
     variants = list(dict.fromkeys(c.variant for c in f1))
     said = []
-    for models, note in ((set(without), ""), (set(labelled), " It saw labels of its own in pre-training.")):
+    for models, note in (
+        (set(without), ""),
+        (set(labelled), " It saw labelled or orthologous sites of its own in pre-training."),
+    ):
         for variant in variants:
             candidates = [c for c in against if c.variant == variant and c.model in models]
             if candidates:

@@ -97,7 +97,10 @@ def _steps(config: RunConfig, models: set[str]) -> Iterator[str]:
         )
     if models & labelled:
         names = ", ".join(TITLES.get(name, name) for name in sorted(models & labelled))
-        yield f"{names} saw labels in pre-training: a difference may come from them and not from the contrast."
+        yield (
+            f"{names} saw labelled or orthologous sites in pre-training: a difference may come from them and not from "
+            "the contrast."
+        )
 
 
 def _folds(folds: int, comparisons: Sequence[Comparison]) -> Iterator[str]:

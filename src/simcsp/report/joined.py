@@ -94,7 +94,7 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 
 def contrastive_models(settings: Iterable[Mapping[str, Any]]) -> tuple[set[str], set[str]]:
-    """Models that any run pre-trained with SimCSP, by its settings: without labels, and with labels of their own.
+    """Models that any run pre-trained with SimCSP: on windows alone, and on labelled or orthologous sites.
 
     Encoders kept along the way are no recipes, so they are in neither.
 
