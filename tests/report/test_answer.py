@@ -39,6 +39,18 @@ def test_the_control_comes_before_baseline_and_the_best_before_the_others(compar
     assert said(*rows).startswith("Yes: BEST_NMI, the best of 2, against MLM control, F1 +0.2000")
 
 
+def test_a_variant_without_control_is_answered_against_baseline(compared: Compared) -> None:
+    rows = [compared("best_sccs", 0.1, 0.01, "mlm_control", "a"), compared("best_sccs", 0.2, 0.01, "baseline", "a")]
+    lines = said(*rows, compared("best_sccs", 0.3, 0.01, "baseline", "b")).splitlines()[2:]
+    assert lines[0].startswith("- a: Yes: BEST_SCCS against MLM control")
+    assert lines[1].startswith("- b: Better than BASELINE, which was trained for fewer steps: BEST_SCCS")
+    assert len(lines) == 2
+
+
+def test_what_was_never_pre_trained_is_not_said_to_be_trained_for_fewer_steps(compared: Compared) -> None:
+    assert said(compared("best_sccs", 0.1, 0.01, "cnn")).startswith("Better than dilated CNN: BEST_SCCS")
+
+
 def test_other_models_are_no_answer(compared: Compared) -> None:
     assert said(compared("random", 0.5, 0.01)) == "No contrastively pre-trained encoder was compared."
     assert said() == "No contrastively pre-trained encoder was compared."

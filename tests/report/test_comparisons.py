@@ -127,7 +127,7 @@ def test_files_keep_their_columns(scores: pd.DataFrame) -> None:
     ]  # fmt: skip
     assert list(as_frame(found)) == list(as_frame([])) == [
         "variant", "reference", "model", "metric", "pairs", "difference", "low", "high", "p", "effect", "detectable",
-        "p_holm",
+        "p_holm", "of_seeds",
     ]  # fmt: skip
 
 

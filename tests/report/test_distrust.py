@@ -98,9 +98,13 @@ def test_seeds_that_share_a_split_are_named(compared: Compared) -> None:
     controlled = [compared("best_sccs", 0.0, 0.5, "mlm_control")]
     apart = "\n".join(of_several_runs([run(0, 0), run(1, 1)], controlled))
     assert "Seeds share a split" not in apart
+    assert "Folds of one seed share one pre-training. Of that there are 2, however" in apart
     assert "No control" not in apart
+    lacking = [*controlled, compared("best_sccs", 0.0, 0.5, "baseline", "other")]
+    assert "was fine-tuned for other: a recipe" in "\n".join(of_several_runs([run(0, 0), run(1, 1)], lacking))
     assert "simulated" not in apart
     assert "Seeds share a split" in "\n".join(of_several_runs([run(0, 0), run(1, 0)], controlled))
     alone = "\n".join(of_several_runs([run(0, 0, exposed=0.5, simulated=True)], [compared("best_sccs", 0.01, 0.5)]))
+    assert "share one pre-training" not in alone
     for words in ("All runs have one seed", "up to 50.0% of the windows", "No control", "simulated"):
         assert words in alone

@@ -106,6 +106,7 @@ def test_comparison_is_the_corrected_t_test_over_folds_and_seeds_worked_by_hand(
     found = rows.loc[("all labels", "joint")]
     error = math.sqrt((1 / 4 + RATIO) * np.var([0.03, 0.02, 0.04, 0.05], ddof=1))
     assert (found.pairs, found.difference) == (4, pytest.approx(0.035))
+    assert [float(one) for one in found.of_seeds.split()] == pytest.approx([0.025, 0.045])
     assert found.p == pytest.approx(2 * stats.t(3).sf(0.035 / error))
     assert (found.low, found.high) == pytest.approx(stats.t(3, 0.035, error).interval(0.95))
     family = rows.p.to_numpy()
@@ -132,7 +133,10 @@ def test_a_seed_without_a_score_is_not_averaged_away() -> None:
     lacking = scores_of(1)
     lacking.loc[(lacking.model == "joint") & (lacking.fold == "0") & (lacking.metric == "sccs"), "value"] = math.nan
     runs = [replace(scored(0, seed, table), split_seed=7) for seed, table in ((0, scores_of(0)), (1, lacking))]
-    assert "joint" not in {c.model for c in compared(joined_scores(runs), ["sccs"])}
+    scores = joined_scores(runs)
+    assert "joint" not in {c.model for c in compared(scores, ["sccs"])}
+    said = "Not compared, for want of a score in some folds: joint MLM + SimCSP (all runs, SCCS: 1 of 4 folds)."
+    assert said in joined_report("x", runs, scores, compared(scores), joined_transfer(runs))
 
 
 def test_models_without_a_metric_and_references_that_are_absent_are_left_out() -> None:
@@ -155,6 +159,8 @@ def test_the_page_has_every_comparison_and_the_answer_in_words() -> None:
         assert heading in page
     assert "| 200 labels | joint MLM + SimCSP | F1 | +0.1350 |" in page
     assert "nan" not in page
+    assert "Not compared" not in page
+    assert "| +0.1250, +0.1450 |" in page
     said = answered(RUNS)
     assert said in page
     assert said.startswith("**Does contrastive pre-training help?**\n\n- 200 labels: ")

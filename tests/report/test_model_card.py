@@ -67,6 +67,7 @@ def test_a_card_names_data_metrics_limits_and_sources() -> None:
         ("mlm_control", "BASELINE, then 7 steps with weights 1 MLM"),
         ("supervised", "BASELINE, then 6 steps with weights 1 SimCSP "
          "(which saw labels of windows), the best SCCS"),
+        ("orthologues", "BASELINE, then 3 steps with weights 1 MLM and 1 SimCSP (which saw orthologous sites)"),
     ],
 )  # fmt: skip
 def test_each_encoder_is_said_to_be_of_its_own_recipe(model: str, text: str) -> None:
@@ -76,6 +77,10 @@ def test_each_encoder_is_said_to_be_of_its_own_recipe(model: str, text: str) -> 
     pretrain = PretrainConfig(
         baseline=PhaseConfig(steps=9),
         contrast=PhaseConfig(steps=5, mlm_weight=0.5, mlm_weight_end=0, contrastive_weight=1),
-        also=(RecipeConfig(name="mlm_control", steps=7), supervised),
+        also=(
+            RecipeConfig(name="mlm_control", steps=7),
+            supervised,
+            RecipeConfig(name="orthologues", steps=3, contrastive_weight=1, positives="orthologue"),
+        ),
     )
     assert pretraining_of(model, pretrain) == text.replace("BASELINE", "9 steps with weights 1 MLM")

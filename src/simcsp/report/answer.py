@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from simcsp.report.comparisons import CONTROL, REFERENCES, Comparison, interval, is_detected, seen, signed
+from simcsp.report.comparisons import BASELINE, CONTROL, REFERENCES, Comparison, interval, is_detected, seen, signed
 from simcsp.report.figures import TITLES
 
 QUESTION = "Does contrastive pre-training help?"
@@ -23,16 +23,15 @@ def answer(comparisons: Sequence[Comparison], without: Iterable[str], labelled: 
         A paragraph for one variant, a list for several.
     """
     f1 = [c for c in comparisons if c.metric == "f1"]
-    found = [name for name in (CONTROL, *REFERENCES) if any(c.reference == name for c in f1)]
-    against = [c for c in f1 if found and c.reference == found[0]]
     variants = list(dict.fromkeys(c.variant for c in f1))
+    against = {variant: _against_the_best_reference([c for c in f1 if c.variant == variant]) for variant in variants}
     said = []
     for models, note in (
         (set(without), ""),
         (set(labelled), " It saw labelled or orthologous sites of its own in pre-training."),
     ):
         for variant in variants:
-            candidates = [c for c in against if c.variant == variant and c.model in models]
+            candidates = [c for c in against[variant] if c.model in models]
             if candidates:
                 said.append(f"{variant}: " * (len(variants) > 1) + _sentence(candidates) + note)
     if not said:
@@ -40,6 +39,13 @@ def answer(comparisons: Sequence[Comparison], without: Iterable[str], labelled: 
     if len(variants) < 2:
         return f"**{QUESTION}** {' '.join(said)}"
     return f"**{QUESTION}**\n\n" + "\n".join(f"- {one}" for one in said)
+
+
+def _against_the_best_reference(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Those with the control, or with what comes next to it where there is none."""
+    there = {c.reference for c in comparisons}
+    reference = next((name for name in (CONTROL, *REFERENCES) if name in there), None)
+    return [c for c in comparisons if c.reference == reference]
 
 
 def _sentence(candidates: Sequence[Comparison]) -> str:
@@ -53,5 +59,7 @@ def _sentence(candidates: Sequence[Comparison]) -> str:
         return f"No difference was detected: {model}{of} against {reference}, {numbers}; {seen(best)}."
     if best.difference < 0:
         return f"No, it is worse: {model}{of} against {reference}, {numbers}."
-    yes = "Yes" if best.reference == CONTROL else f"Better than {reference}, which was trained for fewer steps"
+    yes = "Yes" if best.reference == CONTROL else f"Better than {reference}"
+    if best.reference == BASELINE:
+        yes += ", which was trained for fewer steps"
     return f"{yes}: {model}{of} against {reference}, {numbers}."

@@ -39,7 +39,8 @@ class Comparison:
         detectable: smallest difference that this test would have found in 4 of 5 repetitions, at the level that
             the smallest of Holm's p values has to reach.
         p_holm: p after Holm's correction over all comparisons with the reference on this metric; models that score
-            alike in every fold, as BEST_SCCS and BEST_NMI do where they are one checkpoint, are one comparison.
+            alike to the last bit in every fold, as BEST_SCCS and BEST_NMI do where they are one checkpoint, are one.
+        of_seeds: mean difference of each seed. Folds of a seed share one pre-training, which no test here knows.
         windows: 95 % bootstrap interval over test windows; none where predictions are not resampled (all but F1).
     """
 
@@ -55,6 +56,7 @@ class Comparison:
     effect: float
     detectable: float
     p_holm: float = float("nan")
+    of_seeds: tuple[float, ...] = ()
     windows: tuple[float, float] | None = None
 
 
@@ -109,9 +111,8 @@ def of_one_run(table: pd.DataFrame) -> pd.DataFrame:
 
 def as_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
     """One row per comparison of several runs, one column per attribute."""
-    return pd.DataFrame([vars(c) for c in comparisons], columns=list(Comparison.__annotations__)).drop(
-        columns="windows"
-    )
+    rows = [{**vars(c), "of_seeds": " ".join(map(str, c.of_seeds))} for c in comparisons]
+    return pd.DataFrame(rows, columns=list(Comparison.__annotations__)).drop(columns="windows")
 
 
 def as_frame_of_one_run(comparisons: Sequence[Comparison]) -> pd.DataFrame:
@@ -128,6 +129,7 @@ def comparison_table(comparisons: Sequence[Comparison]) -> str:
         "model": [TITLES.get(c.model, c.model) for c in comparisons],
         "metric": [NAMES[c.metric] for c in comparisons],
         "difference": [signed(c.difference) for c in comparisons],
+        "of each seed": [", ".join(map(signed, c.of_seeds)) for c in comparisons],
         "95 % interval": [interval(c.low, c.high) for c in comparisons],
         "over windows": ["–" if c.windows is None else interval(*c.windows) for c in comparisons],
         "d_z": [f"{c.effect:+.2f}".replace("inf", "∞") for c in comparisons],
@@ -138,6 +140,8 @@ def comparison_table(comparisons: Sequence[Comparison]) -> str:
     }
     if len(set(columns["variant"])) == 1:
         del columns["variant"]
+    if all(len(c.of_seeds) < 2 for c in comparisons):
+        del columns["of each seed"]
     if set(columns["over windows"]) == {"–"}:
         del columns["over windows"]
     return markdown_table(list(columns), list(zip(*columns.values(), strict=True)))
@@ -174,11 +178,12 @@ def interval(low: float, high: float) -> str:
 
 
 class _Pairs(NamedTuple):
-    """Differences of one model from a reference, by (split, fold)."""
+    """Differences of one model from a reference, by (split, fold), and their mean by seed."""
 
     variant: str
     model: str
     differences: "pd.Series[float]"
+    of_seeds: tuple[float, ...]
 
 
 def _pairs(scores: pd.DataFrame, reference: str, metric: str) -> Iterator[_Pairs]:
@@ -190,7 +195,8 @@ def _pairs(scores: pd.DataFrame, reference: str, metric: str) -> Iterator[_Pairs
             differences = table.loc[model] - table.loc[reference]
             of_folds = differences.groupby(level=["split", "fold"]).mean()
             if model != reference and np.isfinite(differences.to_numpy(dtype=float)).all() and len(of_folds) > 1:
-                yield _Pairs(variant, model, of_folds)
+                of_seeds = differences.groupby(level="seed").mean()
+                yield _Pairs(variant, model, of_folds, tuple(map(float, of_seeds)))
 
 
 def _same_differences(family: Iterable[_Pairs]) -> list[int]:
@@ -214,4 +220,5 @@ def _test(pairs: _Pairs, ratio: float, reference: str, metric: str, family: int)
         p=test.p_value,
         effect=effect_size(values),
         detectable=detectable_difference(values, ratio, alpha=ALPHA / family),
+        of_seeds=pairs.of_seeds,
     )

@@ -58,10 +58,17 @@ def of_several_runs(runs: Sequence[Scored], comparisons: Sequence[Comparison]) -
             "Seeds share a split, so they share test windows: they were averaged within each fold, and tests have no "
             "more pairs for them."
         )
-    if not any(c.reference == CONTROL for c in comparisons):
+    if len(seeds) > 1:
         yield (
-            "No control with as many steps of MLM alone was fine-tuned: a recipe may be better than BASELINE for its "
-            "steps and not for the contrast."
+            f"Folds of one seed share one pre-training. Of that there are {len(seeds)}, however many pairs a test has, "
+            "and it does not know: see whether the differences of each seed agree."
+        )
+    controlled = {c.variant for c in comparisons if c.reference == CONTROL}
+    if others := dict.fromkeys(c.variant for c in comparisons if c.variant not in controlled):
+        of = f" for {', '.join(others)}" if controlled else ""
+        yield (
+            f"No control with as many steps of MLM alone was fine-tuned{of}: a recipe may be better than BASELINE for "
+            "its steps and not for the contrast."
         )
     yield _best_of_several()
     yield from _threshold(logit=False)

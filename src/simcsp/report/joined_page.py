@@ -1,6 +1,6 @@
 """The page of several runs together: figure, tables, and the answer in words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -56,6 +56,7 @@ def joined_report(
         _means(scores),
         "Means ± standard deviations over folds and seeds, on the test part of every fold; SCCS and NMI are those of "
         "the fine-tuned model.",
+        *_left_out(scores),
         "![F1 on the test part, one point per fold and seed, and their mean](f1.png)",
     ]
     for reference in dict.fromkeys(c.reference for c in comparisons):
@@ -86,7 +87,7 @@ _HOW = """Differences are paired over folds and splits, with the seeds of one sp
 corrected resampled t test (Nadeau and Bengio 2003). p is corrected by Holm over all models and variants that are
 compared with one reference on one metric. Each interval is of its comparison alone, and so may leave 0 out where p
 after Holm, which the words follow, is not below 0.05. d_z is the difference in units of its standard deviation over
-pairs."""
+pairs. p is corrected neither over metrics nor over references."""
 
 
 def _in_common(runs: Sequence[Scored]) -> str:
@@ -107,6 +108,21 @@ def _means(scores: pd.DataFrame) -> str:
         cells = [_mean(table[metric]) if metric in table else "–" for metric in METRICS]
         rows.append([variant, TITLES.get(model, model), len(table), *cells])
     return markdown_table(["variant", "model", "folds × seeds", *(NAMES[metric] for metric in METRICS)], rows)
+
+
+def _left_out(scores: pd.DataFrame) -> Iterator[str]:
+    """A sentence on models that have a score in some folds and lack it in others, if there are any."""
+    lacking = []
+    for variant, table in scores.groupby(level="variant", sort=False):
+        for metric in (metric for metric in METRICS if metric in table):
+            missing = table[metric].droplevel("variant").unstack("model").isna()
+            some = missing.sum()[missing.any() & ~missing.all()]
+            lacking += [
+                f"{TITLES.get(model, model)} ({variant}, {NAMES[metric]}: {number} of {len(missing)} folds)"
+                for model, number in some.items()
+            ]
+    if lacking:
+        yield f"Not compared, for want of a score in some folds: {', '.join(lacking)}."
 
 
 def _mean(values: "pd.Series[float]") -> str:

@@ -59,7 +59,7 @@ def model_card(card: Card) -> str:
 
 
 def pretraining_of(model: str, pretrain: PretrainConfig) -> str:
-    """How one encoder of a run was pre-trained: its phases, which step of them it is, and whether it saw labels.
+    """How one encoder of a run was pre-trained: phases, step, and whether it saw labels or orthologues.
 
     Args:
         model: `random`, or an encoder that pre-training leaves or keeps along the way.
@@ -88,8 +88,8 @@ def _phase(phase: PhaseConfig) -> str:
         )
         if start or end
     ]
-    seen = " (which saw labels of windows)" if phase.positives == "label" else ""
-    return f"{phase.steps:,} steps with weights {' and '.join(weights)}{seen}"
+    seen = {"label": " (which saw labels of windows)", "orthologue": " (which saw orthologous sites)"}
+    return f"{phase.steps:,} steps with weights {' and '.join(weights)}{seen.get(phase.positives, '')}"
 
 
 def _front_matter(card: Card) -> str:
