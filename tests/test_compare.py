@@ -35,6 +35,9 @@ def test_a_study_without_budgets_is_refused() -> None:
 def test_runs_must_have_been_evaluated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(runs, "ROOT", tmp_path)
     monkeypatch.setattr(sys, "argv", ["compare.py", "runs", "both", "one", "two"])
+    with pytest.raises(InputError, match=r"runs/one: there is no such run\. Evaluated runs: none"):
+        compare.main()
+    (tmp_path / "runs" / "one").mkdir(parents=True)
     with pytest.raises(InputError, match="runs/one: this run has not been evaluated"):
         compare.main()
     monkeypatch.setattr(sys, "argv", ["compare.py", "runs", "both", "one"])

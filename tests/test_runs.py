@@ -293,7 +293,8 @@ def test_what_to_choose_depends_on_the_folder(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(runs, "ROOT", tmp_path)
     places = {
         runs.prepared_folder("d"): "--data.name",
-        runs.run_folder("r") / "pretrain": "--run",
+        runs.run_folder("r") / "pretrain": "--run without --pretrained",
+        runs.run_folder("r") / "finetune": "--run",
         tmp_path / "scores": "folder",
     }
     for folder, name in places.items():

@@ -226,7 +226,7 @@ def _state(folder: Path) -> State:
 def _hint(folder: Path) -> str:
     """What to do about a folder that holds other output than that which is to be written."""
     if folder.is_relative_to(ROOT / "runs"):
-        another = "another --run"
+        another = f"another --run{' without --pretrained' if folder.name in {'pretrain', 'encoders'} else ''}"
     else:
         another = "another --data.name" if folder.is_relative_to(ROOT / "data" / "prepared") else "another folder"
     return f"Give the settings that it was made with, choose {another}, or delete this folder"

@@ -215,5 +215,5 @@ def test_a_study_says_what_is_done_and_what_is_refused(
     assert "\nLeft, but for the folder that is refused: about " in said
     assert said.splitlines()[-1].endswith(
         "runs/s-4/pretrain: holds the output of other settings: settings.seed was 5, now 4. Give the settings "
-        "that it was made with, choose another --run, or delete this folder."
+        "that it was made with, choose another --run without --pretrained, or delete this folder."
     )

@@ -1,6 +1,7 @@
 """The answer is one sentence, and says no more than the test does."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -45,6 +46,17 @@ def test_a_variant_without_control_is_answered_against_baseline(compared: Compar
     assert lines[0].startswith("- a: Yes: BEST_SCCS against MLM control")
     assert lines[1].startswith("- b: Better than BASELINE, which was trained for fewer steps: BEST_SCCS")
     assert len(lines) == 2
+
+
+def test_one_checkpoint_under_two_names_is_not_the_best_of_two(compared: Compared) -> None:
+    rows = [compared(name, 0.1, 0.01, "mlm_control") for name in RECIPES]
+    assert said(*rows).startswith("Yes: BEST_SCCS against MLM control")
+
+
+def test_seeds_that_disagree_are_given(compared: Compared) -> None:
+    row = replace(compared("best_sccs", 0.01, 0.5, "mlm_control"), of_seeds=(0.03, -0.01))
+    assert "p = 0.5 after Holm; seeds disagree: +0.0300, -0.0100)" in said(row)
+    assert "disagree" not in said(replace(row, of_seeds=(0.03, 0.01)))
 
 
 def test_what_was_never_pre_trained_is_not_said_to_be_trained_for_fewer_steps(compared: Compared) -> None:

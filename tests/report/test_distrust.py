@@ -98,7 +98,10 @@ def test_seeds_that_share_a_split_are_named(compared: Compared) -> None:
     controlled = [compared("best_sccs", 0.0, 0.5, "mlm_control")]
     apart = "\n".join(of_several_runs([run(0, 0), run(1, 1)], controlled))
     assert "Seeds share a split" not in apart
-    assert "Folds of one seed share one pre-training. Of that there are 2, however" in apart
+    assert "Folds of one seed share one pre-training" in apart
+    assert "Of one seed only" not in apart
+    uneven = [run(0, 0), run(1, 1), replace(run(0, 0), settings={"encoder.layers": 4})]
+    assert "Of one seed only: layers 4. How much" in "\n".join(of_several_runs(uneven, controlled))
     assert "No control" not in apart
     lacking = [*controlled, compared("best_sccs", 0.0, 0.5, "baseline", "other")]
     assert "was fine-tuned for other: a recipe" in "\n".join(of_several_runs([run(0, 0), run(1, 1)], lacking))

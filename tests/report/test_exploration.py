@@ -88,7 +88,7 @@ def test_a_run_that_pools_the_embedding_shows_it_without_scores(run: Explored) -
 
 
 def test_a_run_that_has_not_come_so_far_is_named(run: Explored, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="runs/other: this run has not been evaluated"):
+    with pytest.raises(InputError, match="runs/other: there is no such run"):
         open_run("other")
     for path in run.folder.glob(f"*/{runs.LAYOUT}"):
         path.unlink()

@@ -92,6 +92,14 @@ def test_runs_of_different_windows_are_not_compared(name: str) -> None:
         require_same_windows([one, same, other])
 
 
+def test_a_run_that_repeats_another_is_refused() -> None:
+    again = replace(RUNS[0], name="copy")
+    with pytest.raises(InputError, match="the runs run-0-200 and copy have the same settings, seed and split"):
+        joined_scores([RUNS[0], again])
+    with pytest.raises(InputError, match="have the same settings, seed and split"):
+        joined_scores([RUNS[0], replace(RUNS[0])])
+
+
 def test_scores_are_by_variant_model_seed_split_and_fold() -> None:
     table = joined_scores(RUNS)
     assert table.loc[("all labels", "joint", 1, 1, "0"), "f1"] == pytest.approx(0.82 + 0.04)

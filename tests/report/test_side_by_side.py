@@ -54,7 +54,7 @@ def test_runs_are_named_each_once(names: list[str]) -> None:
     for wrong in ([], [""], ["one", "one"]):
         with pytest.raises(InputError, match="name runs, each once"):
             read_runs(wrong)
-    with pytest.raises(InputError, match="runs/none: this run has not been evaluated"):
+    with pytest.raises(InputError, match=r"runs/none: there is no such run\. Evaluated runs: one, other, two"):
         read_runs(["none"])
 
 

@@ -52,9 +52,12 @@ def _sentence(candidates: Sequence[Comparison]) -> str:
     """The best of several models against one reference."""
     best = max(candidates, key=lambda c: c.difference)
     model, reference = (TITLES.get(name, name) for name in (best.model, best.reference))
-    of = f", the best of {len(candidates)}," if len(candidates) > 1 else ""
+    distinct = len({(c.difference, c.low, c.high) for c in candidates})  # a checkpoint may have two names
+    of = f", the best of {distinct}," if distinct > 1 else ""
     bounds = f"95 % interval {interval(best.low, best.high)}, p = {best.p_holm:.2g} after Holm"
-    numbers = f"F1 {signed(best.difference)} ({bounds})"
+    agree = len({one > 0 for one in best.of_seeds}) < 2
+    seeds = "" if agree else f"; seeds disagree: {', '.join(map(signed, best.of_seeds))}"
+    numbers = f"F1 {signed(best.difference)} ({bounds}{seeds})"
     if not is_detected(best):
         return f"No difference was detected: {model}{of} against {reference}, {numbers}; {seen(best)}."
     if best.difference < 0:

@@ -6,7 +6,7 @@ from typing import Any
 from simcsp.config import RunConfig, as_plain
 from simcsp.report.comparisons import BASELINE, CONTROL, Comparison
 from simcsp.report.figures import TITLES
-from simcsp.report.joined import Scored, contrastive_models, flat
+from simcsp.report.joined import Scored, contrastive_models, flat, variants
 
 _SIMULATED = (
     "The genomes are simulated. The numbers show that the whole path works; they say nothing about real splice sites."
@@ -51,17 +51,22 @@ def of_several_runs(runs: Sequence[Scored], comparisons: Sequence[Comparison]) -
     if exposed := max(run.exposed for run in runs):
         yield f"Pre-training has read up to {exposed:.1%} of the windows without their labels."
     seeds, splits = {run.seed for run in runs}, {(run.seed, run.split_seed) for run in runs}
+    seeds_of: dict[str, set[int]] = {}
+    for run, variant in zip(runs, variants(runs), strict=True):
+        seeds_of.setdefault(variant, set()).add(run.seed)
     if len(seeds) == 1:
         yield "All runs have one seed: how much another one would change is in no interval."
-    elif len({split for _, split in splits}) < len(seeds):
+    elif single := [variant for variant, of in seeds_of.items() if len(of) == 1]:
+        yield f"Of one seed only: {', '.join(single)}. How much another one would change is in no interval."
+    if len({split for _, split in splits}) < len(seeds):
         yield (
             "Seeds share a split, so they share test windows: they were averaged within each fold, and tests have no "
             "more pairs for them."
         )
     if len(seeds) > 1:
         yield (
-            f"Folds of one seed share one pre-training. Of that there are {len(seeds)}, however many pairs a test has, "
-            "and it does not know: see whether the differences of each seed agree."
+            "Folds of one seed share one pre-training, so there are as many of that as seeds, however many pairs a "
+            "test has, and it does not know: see whether the differences of each seed agree."
         )
     controlled = {c.variant for c in comparisons if c.reference == CONTROL}
     if others := dict.fromkeys(c.variant for c in comparisons if c.variant not in controlled):

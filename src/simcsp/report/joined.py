@@ -115,9 +115,21 @@ def contrastive_models(settings: Iterable[Mapping[str, Any]]) -> tuple[set[str],
 
 
 def joined_scores(runs: Sequence[Scored]) -> pd.DataFrame:
-    """Test scores of all runs: index (variant, model, seed, split, fold), one column per metric."""
+    """Test scores of all runs: index (variant, model, seed, split, fold), one column per metric.
+
+    Raises:
+        InputError: if two runs are the same but for their names.
+    """
     parts = []
+    first: dict[tuple[str, int, int], str] = {}
     for run, variant in zip(runs, variants(runs), strict=True):
+        key = variant, run.seed, run.split_seed
+        if key in first:
+            raise InputError(
+                f"the runs {first[key]} and {run.name} have the same settings, seed and split: one repeats the other",
+                hint="Name one of them",
+            )
+        first[key] = run.name
         table = fold_scores(run.scores).reset_index()
         parts.append(table.assign(variant=variant, seed=run.seed, split=run.split_seed))
     return pd.concat(parts).set_index(["variant", "model", "seed", "split", "fold"])

@@ -87,7 +87,8 @@ _HOW = """Differences are paired over folds and splits, with the seeds of one sp
 corrected resampled t test (Nadeau and Bengio 2003). p is corrected by Holm over all models and variants that are
 compared with one reference on one metric. Each interval is of its comparison alone, and so may leave 0 out where p
 after Holm, which the words follow, is not below 0.05. d_z is the difference in units of its standard deviation over
-pairs. p is corrected neither over metrics nor over references."""
+pairs. p is corrected neither over metrics nor over references, so two models that are each a reference stand on the
+page twice, with two p. Variants are not tested against each other."""
 
 
 def _in_common(runs: Sequence[Scored]) -> str:
