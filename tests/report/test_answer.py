@@ -57,6 +57,7 @@ def test_seeds_that_disagree_are_given(compared: Compared) -> None:
     row = replace(compared("best_sccs", 0.01, 0.5, "mlm_control"), of_seeds=(0.03, -0.01))
     assert "p = 0.5 after Holm; seeds disagree: +0.0300, -0.0100)" in said(row)
     assert "disagree" not in said(replace(row, of_seeds=(0.03, 0.01)))
+    assert "disagree" not in said(replace(row, of_seeds=(0.0, 0.01)))
 
 
 def test_what_was_never_pre_trained_is_not_said_to_be_trained_for_fewer_steps(compared: Compared) -> None:

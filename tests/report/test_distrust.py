@@ -107,6 +107,10 @@ def test_seeds_that_share_a_split_are_named(compared: Compared) -> None:
     assert "was fine-tuned for other: a recipe" in "\n".join(of_several_runs([run(0, 0), run(1, 1)], lacking))
     assert "simulated" not in apart
     assert "Seeds share a split" in "\n".join(of_several_runs([run(0, 0), run(1, 0)], controlled))
+    crossed = [run(seed, split) for seed in (0, 1) for split in (0, 1)]
+    assert "Seeds share a split" in "\n".join(of_several_runs(crossed, controlled))
+    other = [run(0, 0), replace(run(1, 0), settings={"encoder.layers": 4})]
+    assert "Seeds share a split" not in "\n".join(of_several_runs(other, controlled))
     alone = "\n".join(of_several_runs([run(0, 0, exposed=0.5, simulated=True)], [compared("best_sccs", 0.01, 0.5)]))
     assert "share one pre-training" not in alone
     for words in ("All runs have one seed", "up to 50.0% of the windows", "No control", "simulated"):

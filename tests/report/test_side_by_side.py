@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from simcsp import runs, storage
-from simcsp.config import RunConfig, SplitConfig, as_plain
+from simcsp.config import FinetuneConfig, RunConfig, SplitConfig, as_plain
 from simcsp.errors import InputError
 from simcsp.metrics.significance import corrected_t_test
+from simcsp.report.joined import variants
 from simcsp.report.side_by_side import (
     differences,
     mean_scores,
@@ -56,6 +57,11 @@ def test_runs_are_named_each_once(names: list[str]) -> None:
             read_runs(wrong)
     with pytest.raises(InputError, match=r"runs/none: there is no such run\. Evaluated runs: one, other, two"):
         read_runs(["none"])
+
+
+def test_how_the_work_is_done_sets_no_run_apart(names: list[str], tmp_path: Path, scores: pd.DataFrame) -> None:
+    write_run(tmp_path, "faster", scores, seed=3, finetune=FinetuneConfig(parallel=2))
+    assert set(variants(read_runs([*names, "faster"]))) == {"all runs"}
 
 
 def test_means_have_the_interval_of_the_corrected_t_distribution(names: list[str]) -> None:

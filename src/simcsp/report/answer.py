@@ -55,7 +55,7 @@ def _sentence(candidates: Sequence[Comparison]) -> str:
     distinct = len({(c.difference, c.low, c.high) for c in candidates})  # a checkpoint may have two names
     of = f", the best of {distinct}," if distinct > 1 else ""
     bounds = f"95 % interval {interval(best.low, best.high)}, p = {best.p_holm:.2g} after Holm"
-    agree = len({one > 0 for one in best.of_seeds}) < 2
+    agree = len({one > 0 for one in best.of_seeds if one}) < 2
     seeds = "" if agree else f"; seeds disagree: {', '.join(map(signed, best.of_seeds))}"
     numbers = f"F1 {signed(best.difference)} ({bounds}{seeds})"
     if not is_detected(best):

@@ -50,15 +50,17 @@ def of_several_runs(runs: Sequence[Scored], comparisons: Sequence[Comparison]) -
         yield _SIMULATED
     if exposed := max(run.exposed for run in runs):
         yield f"Pre-training has read up to {exposed:.1%} of the windows without their labels."
-    seeds, splits = {run.seed for run in runs}, {(run.seed, run.split_seed) for run in runs}
+    seeds = {run.seed for run in runs}
     seeds_of: dict[str, set[int]] = {}
+    sharing: dict[tuple[str, int], set[int]] = {}
     for run, variant in zip(runs, variants(runs), strict=True):
         seeds_of.setdefault(variant, set()).add(run.seed)
+        sharing.setdefault((variant, run.split_seed), set()).add(run.seed)
     if len(seeds) == 1:
         yield "All runs have one seed: how much another one would change is in no interval."
     elif single := [variant for variant, of in seeds_of.items() if len(of) == 1]:
         yield f"Of one seed only: {', '.join(single)}. How much another one would change is in no interval."
-    if len({split for _, split in splits}) < len(seeds):
+    if any(len(of) > 1 for of in sharing.values()):
         yield (
             "Seeds share a split, so they share test windows: they were averaged within each fold, and tests have no "
             "more pairs for them."

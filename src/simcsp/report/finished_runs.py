@@ -13,7 +13,7 @@ from simcsp.report.joined import Scored, flat
 
 # What makes no variant of a model: names, places, the seed and what follows from it, and other scripts' settings.
 _APART = re.compile(  # settings that set no variant apart: names, seeds, and how the work is done
-    r"run|pretrained|processes|seed|split\.seed|data\.(name|root)|study\..*|search\..*|finetune\.parallel|.*\.save_every"
+    r"run|pretrained|processes|seed|split\.seed|data\.(name|root)|study\..*|search\..*|finetune\.parallel"
 )
 
 
@@ -25,7 +25,7 @@ def read_settings(name: str) -> dict[str, Any]:
     """
     folder = runs.run_folder(name)
     if not folder.is_dir():
-        there = sorted(path.parent.name for path in folder.parent.glob("*/evaluation"))
+        there = sorted(path.parent.parent.name for path in folder.parent.glob(f"*/evaluation/{runs.DONE}"))
         raise InputError("there is no such run", path=folder, hint=f"Evaluated runs: {', '.join(there) or 'none'}")
     if not (folder / "evaluation" / runs.DONE).exists():
         raise InputError("this run has not been evaluated", path=folder, hint="Run finetune.sh with its configuration")
