@@ -1,5 +1,6 @@
 """What to distrust in a report: only what applies to the runs at hand, with their own numbers."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -50,26 +51,7 @@ def of_several_runs(runs: Sequence[Scored], comparisons: Sequence[Comparison]) -
         yield _SIMULATED
     if exposed := max(run.exposed for run in runs):
         yield f"Pre-training has read up to {exposed:.1%} of the windows without their labels."
-    seeds = {run.seed for run in runs}
-    seeds_of: dict[str, set[int]] = {}
-    sharing: dict[tuple[str, int], set[int]] = {}
-    for run, variant in zip(runs, variants(runs), strict=True):
-        seeds_of.setdefault(variant, set()).add(run.seed)
-        sharing.setdefault((variant, run.split_seed), set()).add(run.seed)
-    if len(seeds) == 1:
-        yield "All runs have one seed: how much another one would change is in no interval."
-    elif single := [variant for variant, of in seeds_of.items() if len(of) == 1]:
-        yield f"Of one seed only: {', '.join(single)}. How much another one would change is in no interval."
-    if any(len(of) > 1 for of in sharing.values()):
-        yield (
-            "Seeds share a split, so they share test windows: they were averaged within each fold, and tests have no "
-            "more pairs for them."
-        )
-    if len(seeds) > 1:
-        yield (
-            "Folds of one seed share one pre-training, so there are as many of that as seeds, however many pairs a "
-            "test has, and it does not know: see whether the differences of each seed agree."
-        )
+    yield from _seeds(runs)
     controlled = {c.variant for c in comparisons if c.reference == CONTROL}
     if others := dict.fromkeys(c.variant for c in comparisons if c.variant not in controlled):
         of = f" for {', '.join(others)}" if controlled else ""
@@ -84,6 +66,28 @@ def of_several_runs(runs: Sequence[Scored], comparisons: Sequence[Comparison]) -
         "makes of them, not which encoder is better."
     )
     yield "Every comparison is of these settings. A recipe that loses here may have been trained too short."
+
+
+def _seeds(runs: Sequence[Scored]) -> Iterator[str]:
+    """What seeds do to the tests of several runs."""
+    seeds_of, sharing = defaultdict[str, set[int]](set), defaultdict[tuple[str, int], set[int]](set)
+    for run, variant in zip(runs, variants(runs), strict=True):
+        seeds_of[variant].add(run.seed)
+        sharing[variant, run.split_seed].add(run.seed)
+    if len({run.seed for run in runs}) == 1:
+        yield "All runs have one seed: how much another one would change is in no interval."
+        return
+    if single := [variant for variant, seeds in seeds_of.items() if len(seeds) == 1]:
+        yield f"Of one seed only: {', '.join(single)}. How much another one would change is in no interval."
+    if any(len(seeds) > 1 for seeds in sharing.values()):
+        yield (
+            "Seeds share a split, so they share test windows: they were averaged within each fold, and tests have no "
+            "more pairs for them."
+        )
+    yield (
+        "Folds of one seed share one pre-training, so there are as many of that as seeds, however many pairs a "
+        "test has, and it does not know: see whether the differences of each seed agree."
+    )
 
 
 def _leaks(split: Mapping[str, Any]) -> Iterator[str]:

@@ -11,8 +11,9 @@ from simcsp.datasets.splits import test_to_train
 from simcsp.errors import InputError
 from simcsp.report.joined import Scored, flat
 
-# What makes no variant of a model: names, places, the seed and what follows from it, and other scripts' settings.
-_APART = re.compile(  # settings that set no variant apart: names, seeds, and how the work is done
+# What makes no variant of a model: names, places, the seed and what follows from it, other scripts' settings, and how
+# many processes do the work.
+_APART = re.compile(
     r"run|pretrained|processes|seed|split\.seed|data\.(name|root)|study\..*|search\..*|finetune\.parallel"
 )
 
